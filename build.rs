@@ -1,0 +1,3 @@
+//! Build-time tables.
+
+fn main() {}

@@ -1,0 +1,337 @@
+//! Errors as instructions: a stable reason, one line that says what failed on what, a hint that can be followed.
+//!
+//! The [`Reason`] is the contract: it is printed on stderr as `reason: CamelCase`, stands in the status, and decides
+//! the exit code, the backoff and the default hint. A message never repeats its source; [`Error::source`] has it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The result of anything that can fail in a way a user hears of.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Who can mend an error, and so how long to wait before trying again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The world: try again, later each time.
+    Retry,
+    /// The publisher: the manifest or the history is wrong.
+    FixManifest,
+    /// The publisher or the operator: a key or signature is wrong.
+    FixKeys,
+    /// The operator: the configuration or the call is wrong.
+    FixConfig,
+    /// The integrator: the board is not as the board file says.
+    FixBoard,
+    /// Us.
+    Bug,
+}
+
+/// The exit codes of both programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// Answered "no": drift, not ready, findings, input refused.
+    No = 1,
+    /// The caller can fix it.
+    Caller = 2,
+    /// The world can fix it.
+    World = 3,
+    /// A bug.
+    Bug = 4,
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident: $class:ident, $exit:ident;)*) => {
+        /// Why something was refused or failed; stable text for scripts and status alike.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum Reason {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Reason {
+            /// Every reason there is.
+            pub const ALL: &[Reason] = &[$(Reason::$name),*];
+
+            /// The CamelCase text.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Reason::$name => stringify!($name),)* }
+            }
+
+            /// Who can mend it.
+            pub const fn class(self) -> Class {
+                match self { $(Reason::$name => Class::$class,)* }
+            }
+
+            /// The exit code of a program that ends with it.
+            pub const fn exit(self) -> Exit {
+                match self { $(Reason::$name => Exit::$exit,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    // The link.
+    /// No connection, or it broke.
+    HubUnreachable: Retry, World;
+    /// The server's host key is not in known_hosts, or is another one.
+    HostKeyRefused: FixConfig, Caller;
+    /// The server does not accept the device's SSH key.
+    SshKeyRefused: FixKeys, Caller;
+    /// The ssh program is not there.
+    SshNotFound: FixConfig, Caller;
+    /// The server has no such repository, or does not show it to this key.
+    RepositoryNotFound: FixConfig, Caller;
+    /// The repository has no such branch.
+    BranchNotFound: FixConfig, Caller;
+    /// The repository has no commits.
+    RepositoryEmpty: Retry, World;
+    /// The server does not speak git protocol version 2.
+    ProtocolV2Required: FixConfig, Caller;
+    /// The server said something that the protocol does not allow.
+    ProtocolError: Retry, World;
+    /// The server did not answer in time.
+    HubTimeout: Retry, World;
+    /// The server sends more than the device takes.
+    PackTooLarge: FixManifest, No;
+    /// The pack is damaged, or leaves out objects.
+    PackInvalid: Retry, World;
+    /// The status ref is not where this device left it.
+    StatusRefMoved: FixKeys, No;
+    /// The server refused the status push.
+    PushRejected: FixConfig, World;
+
+    // Trust.
+    /// The commit has no signature.
+    UnsignedCommit: FixKeys, No;
+    /// The signature does not fit the commit.
+    BadSignature: FixKeys, No;
+    /// The signature is sound, its key is not trusted.
+    UntrustedKey: FixKeys, No;
+    /// The signature is by a kind of key that is not accepted.
+    UnsupportedKey: FixKeys, No;
+    /// The key is trusted, but not at the time of this commit.
+    KeyNotValid: FixKeys, No;
+    /// The branch was rewound to an older commit.
+    Rewound: FixManifest, No;
+    /// The tip does not descend from the last accepted one.
+    NotFastForward: FixManifest, No;
+    /// More commits since the last accepted tip than are verified at once.
+    RangeTooLong: FixManifest, No;
+    /// The commit object is malformed.
+    BadCommit: FixManifest, No;
+    /// The exchange's id is not the pinned one.
+    ExchangeMismatch: FixConfig, No;
+
+    // Manifests.
+    /// The YAML cannot be read.
+    YamlSyntax: FixManifest, No;
+    /// The YAML nests, aliases or repeats beyond reason.
+    YamlTooComplex: FixManifest, No;
+    /// A field that the kind does not have.
+    UnknownField: FixManifest, No;
+    /// A key stands twice in one mapping.
+    DuplicateKey: FixManifest, No;
+    /// A required field is missing.
+    MissingField: FixManifest, No;
+    /// A value of the wrong type or out of range.
+    InvalidValue: FixManifest, No;
+    /// Another `apiVersion` than ours.
+    UnknownVersion: FixManifest, No;
+    /// A kind that this agent does not have.
+    UnknownKind: FixManifest, No;
+    /// Two resources with the same kind and name.
+    DuplicateResource: FixManifest, No;
+    /// Two resources drive the same file, line or LED.
+    TargetConflict: FixManifest, No;
+    /// `after` names a resource that does not exist, or a circle.
+    BadOrder: FixManifest, No;
+    /// A manifest or source that is larger than is read.
+    FileTooLarge: FixManifest, No;
+    /// More resources or manifests than one device takes.
+    TooMany: FixManifest, No;
+    /// A symbolic link, submodule or other entry that specs cannot hold.
+    BadTreeEntry: FixManifest, No;
+    /// `source` names a file that the exchange does not have.
+    SourceNotFound: FixManifest, No;
+    /// The exchange has no `specs/<device>` folder.
+    DeviceNotFound: FixManifest, No;
+    /// The board has no such line.
+    UnknownLine: FixManifest, No;
+    /// The board has no such LED.
+    UnknownLed: FixManifest, No;
+    /// The path is outside the configured roots.
+    PathNotAllowed: FixManifest, No;
+    /// The user or group does not exist on this device.
+    UnknownOwner: FixManifest, No;
+
+    // The board.
+    /// No GPIO chip, or it has no such line.
+    NoGpioChip: FixBoard, World;
+    /// Another program holds the line.
+    LineBusy: FixBoard, World;
+    /// The kernel refused the line.
+    GpioFailed: FixBoard, World;
+    /// The LED is not under the sysfs root, or refuses the value.
+    LedFailed: FixBoard, World;
+    /// The LED has no such trigger.
+    UnknownTrigger: FixManifest, No;
+    /// A file could not be read or written.
+    FileFailed: FixBoard, World;
+    /// No board file fits this machine.
+    UnknownBoard: FixConfig, Caller;
+    /// The board file or the sim file cannot be read.
+    BadBoardFile: FixConfig, Caller;
+
+    // The device itself.
+    /// The command line is wrong.
+    Usage: FixConfig, Caller;
+    /// The configuration is wrong.
+    BadConfig: FixConfig, Caller;
+    /// A key file is missing, unreadable, or readable by others.
+    BadKeyFile: FixConfig, Caller;
+    /// The root file (allowed_signers) cannot be read.
+    BadSigners: FixConfig, Caller;
+    /// Another giterd works on this state folder.
+    StateLocked: FixConfig, Caller;
+    /// The state folder cannot be written.
+    StateReadOnly: Retry, World;
+    /// No space is left.
+    DiskFull: Retry, World;
+    /// A file of the state folder could not be read or written.
+    StateFailed: Retry, World;
+    /// Both copies of the ledger are damaged.
+    LedgerDamaged: FixConfig, Caller;
+    /// Nothing was ever accepted.
+    NothingAccepted: Retry, No;
+    /// Something does not match: drift, or not ready.
+    NotReady: FixManifest, No;
+    /// The agent was told to stop.
+    Stopped: Retry, World;
+    /// A condition that should not be possible.
+    Bug: Bug, Bug;
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Something failed: the reason, what failed on what, and perhaps what to do.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    reason: Reason,
+    what: String,
+    hint: Option<String>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    /// An error with its reason and one line, lowercase, without a full stop, that says what failed on what.
+    pub fn new(reason: Reason, what: impl Into<String>) -> Self {
+        Self(Box::new(Inner { reason, what: what.into(), hint: None, source: None }))
+    }
+
+    /// Adds what to do, as an instruction.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds what caused it.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// An I/O error on something in the state folder: a full or read-only disk has its own reason.
+    pub fn state(what: impl Into<String>, source: std::io::Error) -> Self {
+        Self::io(Reason::StateFailed, what, source)
+    }
+
+    /// An I/O error: a full or read-only file system has its own reason, anything else the given one.
+    pub fn io(otherwise: Reason, what: impl Into<String>, source: std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        let reason = match source.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Reason::DiskFull,
+            ErrorKind::ReadOnlyFilesystem => Reason::StateReadOnly,
+            ErrorKind::PermissionDenied if otherwise == Reason::StateFailed => Reason::StateReadOnly,
+            _ => otherwise,
+        };
+        Self::new(reason, what).caused_by(source)
+    }
+
+    /// The reason.
+    pub fn reason(&self) -> Reason {
+        self.0.reason
+    }
+
+    /// What to do, if that is known.
+    pub fn get_hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// The message and its sources in one line, as it stands in the status.
+    pub fn one_line(&self) -> String {
+        let mut line = self.0.what.clone();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            line.push_str(": ");
+            line.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        line.retain(|c| c != '\r');
+        line.replace('\n', " ")
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.what)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.reason, self.one_line())
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_its_causes_in_one_line() {
+        let cause = std::io::Error::other("line\r\nbroken");
+        let error = Error::new(Reason::HubUnreachable, "cannot reach hub:22").caused_by(cause);
+        assert_eq!(error.one_line(), "cannot reach hub:22: line broken");
+        assert_eq!(error.reason().exit(), Exit::World);
+    }
+
+    #[test]
+    fn a_full_disk_has_its_own_reason() {
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        assert_eq!(Error::state("cannot write ledger.a", full).reason(), Reason::DiskFull);
+        let other = std::io::Error::from(std::io::ErrorKind::InvalidData);
+        assert_eq!(Error::io(Reason::FileFailed, "cannot write /etc/motd", other).reason(), Reason::FileFailed);
+    }
+
+    #[test]
+    fn reasons_fit_the_status() {
+        assert!(Reason::ALL.iter().all(|reason| reason.as_str().len() <= super::super::limits::REASON_BYTES));
+    }
+}

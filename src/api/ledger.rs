@@ -1,0 +1,123 @@
+//! The ledger as a value: the record that is the agent's one commit point.
+//!
+//! A tip counts as accepted when, and only when, a record that names it is durable. Nothing is driven and nothing is
+//! acknowledged before that.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ExchangeId, Oid, Reason, ResourceKey, board::LineConfig};
+
+/// Everything that must survive a power cut.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Rises with every save; the larger of two sound records counts.
+    pub serial: u64,
+    /// The last accepted tip.
+    pub tip: Option<Accepted>,
+    /// The objects of `tip`.
+    pub generation: Generation,
+    /// The tip before, and its objects: what is fallen back to where the newest objects are damaged.
+    pub previous: Option<(Accepted, Generation)>,
+    /// How many tips were accepted, ever. Never falls.
+    pub advances: u64,
+    /// The id of the exchange, pinned at the first sync.
+    pub exchange: Option<ExchangeId>,
+    /// The resources that this device has taken in hand, each with what is owed when it goes.
+    pub owned: Vec<Owned>,
+    /// The last status that was made.
+    pub status: Option<LastStatus>,
+    /// The last tip that was refused, so that it is not downloaded again to be refused again.
+    pub refused: Option<Refused>,
+    /// What was learned about the hub.
+    pub hub: HubTraits,
+}
+
+/// A set of packs that together hold one accepted tip with its whole tree. The ledger names it; nothing else does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Generation {
+    /// The packs' checksums, oldest first.
+    pub packs: Vec<Oid>,
+}
+
+/// A tip that was verified, decoded and made durable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// The commit.
+    pub commit: Oid,
+    /// Its tree.
+    pub tree: Oid,
+    /// The highest commit date accepted so far, in seconds since 1970.
+    pub time: i64,
+    /// Who signed it: the principal of the key.
+    pub signer: Box<str>,
+}
+
+/// A resource that this device has taken in hand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owned {
+    /// Which.
+    pub key: ResourceKey,
+    /// What is owed when it goes.
+    pub release: Release,
+    /// The digest of the goal that was last applied whole; `None` until it was. Tells drift from a change.
+    pub applied: Option<[u8; 16]>,
+    /// How many times drift was corrected since the goal last changed.
+    pub corrected: u32,
+}
+
+/// What is owed when a resource goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Release {
+    /// Nothing: `onDelete: keep` of a file or an LED.
+    Keep,
+    /// The file is removed.
+    RemoveFile(Box<str>),
+    /// The line is let go, after `last` was driven.
+    Line {
+        /// The line.
+        line: Box<str>,
+        /// What is driven before.
+        last: Option<LineConfig>,
+    },
+    /// The LED is set to its failsafe brightness.
+    Led {
+        /// The LED.
+        led: Box<str>,
+        /// The brightness.
+        brightness: u32,
+    },
+}
+
+/// The last status that was made, pushed or not: the hub's listing tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastStatus {
+    /// Its commit.
+    pub commit: Oid,
+    /// That commit's parent: where the ref stood.
+    pub parent: Option<Oid>,
+    /// Its sequence number.
+    pub sequence: u64,
+    /// A digest of all in it that is worth a push.
+    pub digest: [u8; 16],
+}
+
+/// A tip that was refused, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// The tip.
+    pub tip: Oid,
+    /// A digest of what the verdict depends on besides the tip: the agent's version, the root keys, the board, the
+    /// configured roots. When it changes the tip is looked at again.
+    pub inputs: [u8; 16],
+    /// Why.
+    pub reason: Reason,
+    /// Why, for people.
+    pub message: Box<str>,
+}
+
+/// What was learned about the hub, so that the next poll need not find out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HubTraits {
+    /// The server does not take `GIT_PROTOCOL` from the environment; it is set in the remote command.
+    pub protocol_in_command: bool,
+}

@@ -1,0 +1,3 @@
+//! The `giterctl` program.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The `giterd` program.
+
+fn main() {}

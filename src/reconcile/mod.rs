@@ -1,0 +1,9 @@
+//! Decisions: the ports to the world, the proof types, and the straight path of one tick.
+//!
+//! Everything here is a synchronous function over values, or calls a port. It does not know git's transport, YAML,
+//! sysfs or a disk; it does not read a clock.
+
+pub mod decode;
+pub mod goal;
+pub mod ports;
+pub mod verify;

@@ -1,0 +1,194 @@
+//! The four ports: everything the agent does to the world, and everything the world tells it, goes through these.
+//!
+//! Each port has a real adapter on floor 3 and a fake in the simulated world (`tests/sim`); one contract suite
+//! (`tests/contracts`) holds both to what is written here.
+
+use std::io::Read;
+
+use super::goal::{Goal, Observed, Step};
+use crate::api::{
+    Oid, Result, Spec,
+    ledger::{Generation, Record},
+};
+
+/// The kinds of git objects that an exchange is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObjectKind {
+    /// A commit.
+    Commit,
+    /// A tree.
+    Tree,
+    /// A blob.
+    Blob,
+}
+
+/// A git object, as its bytes without the loose header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// Its kind.
+    pub kind: ObjectKind,
+    /// Its bytes.
+    pub data: Vec<u8>,
+}
+
+/// Reading git objects.
+pub trait Objects {
+    /// Reads an object and checks that its bytes hash to its name. `None` if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// `FileTooLarge` if it inflates to more than `limit` bytes (found before it is inflated); `StateFailed` if the
+    /// disk or the bytes are damaged.
+    fn read(&self, id: Oid, limit: usize) -> Result<Option<Object>>;
+
+    /// Whether the object is there, without reading it.
+    ///
+    /// # Errors
+    ///
+    /// `StateFailed` if the disk is damaged.
+    fn has(&self, id: Oid) -> Result<bool>;
+}
+
+/// The objects on the device.
+///
+/// A pack is immutable once promoted. The store never decides which generation counts: the ledger's record does.
+pub trait Store {
+    /// Start-up: removes every file that the given generations do not name (an interrupted quarantine, a promoted
+    /// pack whose record was never written), and tells whether each named pack is there with sound checksums.
+    ///
+    /// # Errors
+    ///
+    /// `StateReadOnly`, `StateFailed` if the folder cannot be read or swept.
+    fn recover(&mut self, keep: &[&Generation]) -> Result<bool>;
+
+    /// The objects of a generation.
+    ///
+    /// # Errors
+    ///
+    /// `StateFailed` if a pack is missing or damaged.
+    fn objects(&self, generation: &Generation) -> Result<Box<dyn Objects + '_>>;
+
+    /// Opens a quarantine that sees the given generation beneath what it takes in. Dropping it leaves nothing that
+    /// the next `recover` or `retain` does not remove.
+    ///
+    /// # Errors
+    ///
+    /// `StateReadOnly`, `DiskFull`, `StateFailed`.
+    fn quarantine(&mut self, base: &Generation) -> Result<Box<dyn Quarantine + '_>>;
+
+    /// Removes every pack that none of the given generations names.
+    ///
+    /// # Errors
+    ///
+    /// `StateReadOnly`, `StateFailed`.
+    fn retain(&mut self, keep: &[&Generation]) -> Result<()>;
+}
+
+/// Objects that came over a link and are not accepted yet. Reads see the base generation as well.
+pub trait Quarantine: Objects {
+    /// Takes in one pack, thin ones too, and indexes it. At most [`limits::PACK_BYTES`](crate::api::limits) are read.
+    ///
+    /// # Errors
+    ///
+    /// `PackTooLarge`, `PackInvalid`; `DiskFull`, `StateReadOnly`, `StateFailed`; what the reader fails with.
+    fn ingest(&mut self, pack: &mut dyn Read) -> Result<()>;
+
+    /// Checks that the tip's tree is complete, makes everything durable and part of the store, and returns the
+    /// generation that holds it. When this returns, a power cut cannot lose it.
+    ///
+    /// # Errors
+    ///
+    /// `PackInvalid` if an object of the tip's tree is missing; `DiskFull`, `StateReadOnly`, `StateFailed`.
+    fn promote(self: Box<Self>, tip: Oid) -> Result<Generation>;
+}
+
+/// What the hub says of the two refs that concern this device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// The branch's tip.
+    pub branch: Oid,
+    /// The device's own status ref.
+    pub status: Option<Oid>,
+}
+
+/// A new object that goes out with a push.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewObject {
+    /// Its name.
+    pub id: Oid,
+    /// Its kind and bytes.
+    pub object: Object,
+}
+
+/// The way to the hub and back. One [`list`](Link::list) opens a conversation, [`close`](Link::close) ends it.
+pub trait Link {
+    /// Asks for the branch and the device's status ref.
+    ///
+    /// # Errors
+    ///
+    /// `HubUnreachable`, `HubTimeout`, `HostKeyRefused`, `SshKeyRefused`, `SshNotFound`, `RepositoryNotFound`,
+    /// `RepositoryEmpty`, `BranchNotFound`, `ProtocolV2Required`, `ProtocolError`, `Stopped`.
+    fn list(&mut self) -> Result<Listing>;
+
+    /// Fetches `want` into the quarantine: alone with its tree where `have` is `None` (depth 1), else with all
+    /// commits between `have` and it, as a thin pack against `have`'s tree. Only after `list`.
+    ///
+    /// # Errors
+    ///
+    /// Those of `list` and of [`Quarantine::ingest`].
+    fn fetch(&mut self, want: Oid, have: Option<Oid>, into: &mut dyn Quarantine) -> Result<()>;
+
+    /// Sends the objects and moves the device's status ref from `old` to `new`, if it is still at `old`.
+    ///
+    /// # Errors
+    ///
+    /// `StatusRefMoved` if the ref is elsewhere; `PushRejected` with the hub's words; those of `list`.
+    fn publish(&mut self, old: Option<Oid>, new: Oid, objects: &[NewObject]) -> Result<()>;
+
+    /// Ends the conversation. The next `list` begins a new one.
+    fn close(&mut self);
+}
+
+/// The hardware and files that the drivers may touch.
+pub trait Board {
+    /// The board's name.
+    fn name(&self) -> &str;
+
+    /// Resolves a spec on this board, without touching it.
+    ///
+    /// # Errors
+    ///
+    /// `UnknownLine`, `UnknownLed`, `PathNotAllowed`, `UnknownOwner`.
+    fn bind(&self, spec: &Spec) -> Result<Goal>;
+
+    /// Looks at the goal's target, without changing it.
+    ///
+    /// # Errors
+    ///
+    /// `NoGpioChip`, `LineBusy`, `GpioFailed`, `LedFailed`, `FileFailed`.
+    fn observe(&mut self, goal: &Goal) -> Result<Observed>;
+
+    /// Carries out one step. Each step can be repeated: done twice it is as done once.
+    ///
+    /// # Errors
+    ///
+    /// Those of `observe`, `UnknownTrigger`, `DiskFull`, `PathNotAllowed`.
+    fn apply(&mut self, step: &Step) -> Result<()>;
+}
+
+/// The few hundred bytes that must survive.
+pub trait Ledger {
+    /// The newest sound record; the empty one where there never was any.
+    ///
+    /// # Errors
+    ///
+    /// `LedgerDamaged` if there were records and none is sound; `StateFailed`.
+    fn load(&mut self) -> Result<Record>;
+
+    /// Replaces the record. When this returns, a power cut cannot lose it; cut before, the old record stands.
+    ///
+    /// # Errors
+    ///
+    /// `DiskFull`, `StateReadOnly`, `StateFailed`.
+    fn save(&mut self, record: &Record) -> Result<()>;
+}
