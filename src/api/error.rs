@@ -186,6 +186,11 @@ reasons! {
     /// The board file or the sim file cannot be read.
     BadBoardFile: FixConfig, Caller;
 
+    /// A resource that this one comes after is not ready.
+    DependencyNotReady: FixManifest, No;
+    /// The board took the change, and shows something else.
+    NotConverged: FixBoard, No;
+
     // The device itself.
     /// The command line is wrong.
     Usage: FixConfig, Caller;

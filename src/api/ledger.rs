@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ExchangeId, Oid, Reason, ResourceKey, board::LineConfig};
+use super::{ExchangeId, Oid, Reason, ResourceKey, board::LineConfig, resource::FilePath};
 
 /// Everything that must survive a power cut.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,10 +68,13 @@ pub struct Owned {
 /// What is owed when a resource goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Release {
-    /// Nothing: `onDelete: keep` of a file or an LED.
-    Keep,
-    /// The file is removed.
-    RemoveFile(Box<str>),
+    /// The file is removed, or kept.
+    File {
+        /// Where.
+        path: FilePath,
+        /// Whether it is removed.
+        remove: bool,
+    },
     /// The line is let go, after `last` was driven.
     Line {
         /// The line.
@@ -79,12 +82,12 @@ pub enum Release {
         /// What is driven before.
         last: Option<LineConfig>,
     },
-    /// The LED is set to its failsafe brightness.
+    /// The LED is set, or left.
     Led {
         /// The LED.
         led: Box<str>,
-        /// The brightness.
-        brightness: u32,
+        /// The brightness it is set to.
+        brightness: Option<u32>,
     },
 }
 

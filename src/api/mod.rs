@@ -9,6 +9,7 @@ pub mod finding;
 pub mod ledger;
 pub mod limits;
 pub mod name;
+pub mod object;
 pub mod oid;
 pub mod resource;
 pub mod status;

@@ -3,7 +3,12 @@
 //! Everything here is a synchronous function over values, or calls a port. It does not know git's transport, YAML,
 //! sysfs or a disk; it does not read a clock.
 
+pub mod apply;
 pub mod decode;
 pub mod goal;
+pub mod plan;
 pub mod ports;
+pub mod report;
+pub mod schedule;
+
 pub mod verify;

@@ -6,30 +6,11 @@
 use std::io::Read;
 
 use super::goal::{Goal, Observed, Step};
+pub use crate::api::object::{NewObject, Object, ObjectKind};
 use crate::api::{
     Oid, Result, Spec,
-    ledger::{Generation, Record},
+    ledger::{Generation, HubTraits, Record},
 };
-
-/// The kinds of git objects that an exchange is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ObjectKind {
-    /// A commit.
-    Commit,
-    /// A tree.
-    Tree,
-    /// A blob.
-    Blob,
-}
-
-/// A git object, as its bytes without the loose header.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Object {
-    /// Its kind.
-    pub kind: ObjectKind,
-    /// Its bytes.
-    pub data: Vec<u8>,
-}
 
 /// Reading git objects.
 pub trait Objects {
@@ -54,12 +35,13 @@ pub trait Objects {
 /// A pack is immutable once promoted. The store never decides which generation counts: the ledger's record does.
 pub trait Store {
     /// Start-up: removes every file that the given generations do not name (an interrupted quarantine, a promoted
-    /// pack whose record was never written), and tells whether each named pack is there with sound checksums.
+    /// pack whose record was never written), and tells of each generation whether all its packs are there with sound
+    /// checksums.
     ///
     /// # Errors
     ///
     /// `StateReadOnly`, `StateFailed` if the folder cannot be read or swept.
-    fn recover(&mut self, keep: &[&Generation]) -> Result<bool>;
+    fn recover(&mut self, keep: &[&Generation]) -> Result<Vec<bool>>;
 
     /// The objects of a generation.
     ///
@@ -111,15 +93,6 @@ pub struct Listing {
     pub status: Option<Oid>,
 }
 
-/// A new object that goes out with a push.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewObject {
-    /// Its name.
-    pub id: Oid,
-    /// Its kind and bytes.
-    pub object: Object,
-}
-
 /// The way to the hub and back. One [`list`](Link::list) opens a conversation, [`close`](Link::close) ends it.
 pub trait Link {
     /// Asks for the branch and the device's status ref.
@@ -147,6 +120,9 @@ pub trait Link {
 
     /// Ends the conversation. The next `list` begins a new one.
     fn close(&mut self);
+
+    /// What was learned about the hub so far; kept in the ledger for the next start.
+    fn traits(&self) -> HubTraits;
 }
 
 /// The hardware and files that the drivers may touch.

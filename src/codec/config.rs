@@ -1,0 +1,438 @@
+//! `giterd.toml` and the `GITERD_*` environment, read by one table of keys.
+//!
+//! Each key of the file can also stand in the environment, which wins: `link.url` is `GITERD_LINK_URL`, lists are
+//! separated by `:`. A key that is not in the table is an error, so that a typing mistake is never silently a default.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
+
+use toml::de::{DeTable, DeValue};
+
+use crate::{
+    api::{DeviceId, Error, ExchangeId, Reason, Result, limits},
+    reconcile::verify::Policy,
+};
+
+/// Where the configuration stands if `--config` does not say otherwise.
+pub const DEFAULT_PATH: &str = "/etc/giter/giterd.toml";
+
+/// The prefix of the environment's keys.
+pub const ENV_PREFIX: &str = "GITERD_";
+
+/// The agent's configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// `device`: the folder under `specs/`, and the end of the status ref.
+    pub device: DeviceId,
+    /// `state`: where everything lies that must survive.
+    pub state: PathBuf,
+    /// `board`: `auto`, a board's name, or `sim`.
+    pub board: String,
+    /// `[link]`.
+    pub link: Link,
+    /// `[trust]`.
+    pub trust: Trust,
+    /// `[status]`.
+    pub status: Status,
+    /// `files.roots`: the folders under which `File` resources may write.
+    pub file_roots: Vec<PathBuf>,
+    /// `led.sysfs`: the kernel's LED class.
+    pub led_sysfs: PathBuf,
+    /// `gpio.dev`: the folder of the `gpiochip` devices.
+    pub gpio_dev: PathBuf,
+    /// `drift.interval`: how often drift is looked for between polls.
+    pub drift_interval: Duration,
+    /// `sim.file`: the registers of the board `sim`.
+    pub sim_file: Option<PathBuf>,
+}
+
+/// `[link]`: the way to the exchange.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Link {
+    /// `link.url`: `ssh://`, scp form, `file://` or a path.
+    pub url: String,
+    /// `link.branch`.
+    pub branch: String,
+    /// `link.identity`: the SSH key, handed to ssh.
+    pub identity: Option<PathBuf>,
+    /// `link.known_hosts`.
+    pub known_hosts: Option<PathBuf>,
+    /// `link.program`: the ssh program of `ssh = "system"`.
+    pub program: PathBuf,
+    /// `link.interval`: how often the exchange is polled.
+    pub interval: Duration,
+    /// `link.timeout`: how long the hub may be silent.
+    pub timeout: Duration,
+}
+
+/// `[trust]`: whom the device believes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trust {
+    /// `trust.root`: an allowed_signers file.
+    pub root: PathBuf,
+    /// `trust.verify`.
+    pub verify: Policy,
+    /// `trust.exchange`: pinned at the first sync where it is absent.
+    pub exchange: Option<ExchangeId>,
+}
+
+/// `[status]`: what the device says back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Status {
+    /// `status.key`: the device's private key.
+    pub key: PathBuf,
+    /// `status.format`.
+    pub format: Format,
+    /// `status.heartbeat`: how long at most without a status; 0 for no heartbeat.
+    pub heartbeat: Duration,
+    /// `status.prefix`: the status refs' folder.
+    pub prefix: String,
+}
+
+/// The wire form of the status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// `status.postcard`.
+    Compact,
+    /// `status.yaml`.
+    Yaml,
+}
+
+/// Every key there is.
+const KEYS: &[&str] = &[
+    "device",
+    "state",
+    "board",
+    "link.url",
+    "link.branch",
+    "link.identity",
+    "link.known_hosts",
+    "link.ssh",
+    "link.program",
+    "link.interval",
+    "link.timeout",
+    "trust.root",
+    "trust.verify",
+    "trust.exchange",
+    "status.key",
+    "status.format",
+    "status.heartbeat",
+    "status.prefix",
+    "files.roots",
+    "led.sysfs",
+    "gpio.dev",
+    "drift.interval",
+    "sim.file",
+];
+
+/// Reads the file's text and the environment's `GITERD_*` variables.
+///
+/// # Errors
+///
+/// `BadConfig`, with the file's line and column or the variable's name.
+pub fn read(name: &Path, text: &str, environment: impl IntoIterator<Item = (String, String)>) -> Result<Config> {
+    let mut given = Given::default();
+    given.take_file(&name.display().to_string(), text)?;
+    given.take_environment(environment)?;
+    given.into_config(&name.display().to_string())
+}
+
+/// A value and where it was given.
+struct Value {
+    parts: Vec<String>,
+    place: String,
+}
+
+#[derive(Default)]
+struct Given(BTreeMap<&'static str, Value>);
+
+impl Given {
+    fn take_file(&mut self, name: &str, text: &str) -> Result<()> {
+        if text.len() > limits::CONFIG_BYTES {
+            return Err(bad(name, &format!("it is longer than {} bytes", limits::CONFIG_BYTES)));
+        }
+        let place = |at: usize| {
+            let (line, column) = line_and_column(text, at);
+            format!("{name}:{line}:{column}")
+        };
+        let table = DeTable::parse(text).map_err(|error| {
+            bad(&place(error.span().map_or(0, |span| span.start)), error.message().lines().next().unwrap_or("not TOML"))
+        })?;
+        for (key, value) in table.get_ref() {
+            match value.get_ref() {
+                DeValue::Table(section) => {
+                    for (inner, value) in section {
+                        let path = format!("{}.{}", key.get_ref(), inner.get_ref());
+                        self.take(&path, place(inner.span().start), parts(value.get_ref()))?;
+                    }
+                }
+                value => self.take(key.get_ref(), place(key.span().start), parts(value))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn take_environment(&mut self, environment: impl IntoIterator<Item = (String, String)>) -> Result<()> {
+        for (variable, value) in environment {
+            let Some(rest) = variable.strip_prefix(ENV_PREFIX).filter(|rest| *rest != "LOG") else { continue };
+            let key = KEYS.iter().find(|key| key.to_uppercase().replace('.', "_") == rest);
+            let key = key.ok_or_else(|| bad(&variable, "no such key").hint(known_keys("")))?;
+            let parts = if *key == "files.roots" { value.split(':').map(Into::into).collect() } else { vec![value] };
+            self.take(key, variable, Some(parts))?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, key: &str, place: String, parts: Option<Vec<String>>) -> Result<()> {
+        let Some(known) = KEYS.iter().find(|known| **known == key) else {
+            return Err(bad(&place, &format!("unknown key '{key}'")).hint(known_keys(key)));
+        };
+        let parts = parts.ok_or_else(|| bad(&place, &format!("{key} is text, or a list of texts, in quotes")))?;
+        if *known != "files.roots" && parts.len() != 1 {
+            return Err(bad(&place, &format!("{key} is one text")));
+        }
+        self.0.insert(known, Value { parts, place });
+        Ok(())
+    }
+
+    fn into_config(self, name: &str) -> Result<Config> {
+        if let Some(value) = self.0.get("link.ssh")
+            && value.parts[0] != "system"
+        {
+            return Err(bad(&value.place, "link.ssh can only be \"system\""));
+        }
+        Ok(Config {
+            device: self.required(name, "device", "its folder under specs/")?,
+            state: self.or("state", "/var/lib/giter")?,
+            board: self.or("board", "auto")?,
+            link: Link {
+                url: self.required(name, "link.url", "where the exchange is")?,
+                branch: self.get("link.branch", branch)?.unwrap_or_else(|| "main".into()),
+                identity: self.maybe("link.identity")?,
+                known_hosts: self.maybe("link.known_hosts")?,
+                program: self.or("link.program", "ssh")?,
+                interval: self.duration("link.interval", "30s")?,
+                timeout: self.duration("link.timeout", "60s")?,
+            },
+            trust: Trust {
+                root: self.or("trust.root", "/etc/giter/root.keys")?,
+                verify: self.get("trust.verify", policy)?.unwrap_or_default(),
+                exchange: self.maybe("trust.exchange")?,
+            },
+            status: Status {
+                key: self.or("status.key", "/etc/giter/device.key")?,
+                format: self.get("status.format", format)?.unwrap_or(Format::Compact),
+                heartbeat: self.get("status.heartbeat", any_duration)?.unwrap_or(Duration::from_secs(3600)),
+                prefix: self.get("status.prefix", prefix)?.unwrap_or_else(|| "refs/giter/status".into()),
+            },
+            file_roots: self.roots()?,
+            led_sysfs: self.or("led.sysfs", "/sys/class/leds")?,
+            gpio_dev: self.or("gpio.dev", "/dev")?,
+            drift_interval: self.duration("drift.interval", "10s")?,
+            sim_file: self.maybe("sim.file")?,
+        })
+    }
+
+    fn get<T>(&self, key: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>> {
+        let Some(value) = self.0.get(key) else { return Ok(None) };
+        read(&value.parts[0]).map(Some).map_err(|why| bad(&value.place, &format!("{key}: {why}")))
+    }
+
+    fn maybe<T: FromStr<Err: ToString>>(&self, key: &str) -> Result<Option<T>> {
+        self.get(key, |text| text.parse().map_err(|error: T::Err| error.to_string()))
+    }
+
+    fn or<T: FromStr<Err: ToString>>(&self, key: &str, default: &str) -> Result<T> {
+        let built_in = |error: T::Err| Error::new(Reason::Bug, format!("the default of {key}: {}", error.to_string()));
+        self.maybe(key)?.map_or_else(|| default.parse().map_err(built_in), Ok)
+    }
+
+    fn required<T: FromStr<Err: ToString>>(&self, name: &str, key: &str, what: &str) -> Result<T> {
+        let hint = format!("set {key} ({what}) there, or {} in the environment", variable(key));
+        self.maybe(key)?.ok_or_else(|| bad(name, &format!("{key} is missing")).hint(hint))
+    }
+
+    fn duration(&self, key: &str, default: &str) -> Result<Duration> {
+        let positive = |text: &str| {
+            any_duration(text).and_then(|duration| match duration.is_zero() {
+                true => Err("it is longer than nothing".into()),
+                false => Ok(duration),
+            })
+        };
+        let built_in = |why| Error::new(Reason::Bug, format!("the default of {key}: {why}"));
+        self.get(key, positive)?.map_or_else(|| any_duration(default).map_err(built_in), Ok)
+    }
+
+    fn roots(&self) -> Result<Vec<PathBuf>> {
+        let Some(value) = self.0.get("files.roots") else { return Ok(vec![]) };
+        let absolute = |part: &String| {
+            let path = PathBuf::from(part);
+            let why = format!("files.roots: '{part}' is not an absolute path");
+            if path.is_absolute() { Ok(path) } else { Err(bad(&value.place, &why)) }
+        };
+        value.parts.iter().map(absolute).collect()
+    }
+}
+
+fn parts(value: &DeValue<'_>) -> Option<Vec<String>> {
+    match value {
+        DeValue::String(text) => Some(vec![text.to_string()]),
+        DeValue::Array(list) => list.iter().map(|part| part.get_ref().as_str().map(Into::into)).collect(),
+        _ => None,
+    }
+}
+
+fn any_duration(text: &str) -> Result<Duration, String> {
+    const FORM: &str = "a duration has a number and a unit, such as 30s, 5m or 1h";
+    let duration = humantime::parse_duration(text).map_err(|_| FORM.to_string())?;
+    if duration > Duration::from_secs(366 * 24 * 3600) { Err("at most a year".into()) } else { Ok(duration) }
+}
+
+fn policy(text: &str) -> Result<Policy, String> {
+    match text {
+        "range" => Ok(Policy::Range),
+        "first-parent" => Ok(Policy::FirstParent),
+        "tip" => Ok(Policy::Tip),
+        _ => Err("it is range, first-parent or tip".into()),
+    }
+}
+
+fn format(text: &str) -> Result<Format, String> {
+    match text {
+        "compact" => Ok(Format::Compact),
+        "yaml" => Ok(Format::Yaml),
+        _ => Err("it is compact or yaml".into()),
+    }
+}
+
+/// A branch's name, by the rules of git-check-ref-format(1) as far as they keep it inside `refs/heads/`.
+fn branch(text: &str) -> Result<String, String> {
+    ref_part(text).then(|| text.to_string()).ok_or_else(|| "not a branch name (git check-ref-format)".into())
+}
+
+fn prefix(text: &str) -> Result<String, String> {
+    let inside = text.starts_with("refs/") && !text.starts_with("refs/heads/") && ref_part(text);
+    inside.then(|| text.to_string()).ok_or_else(|| "it is a folder under refs/, outside refs/heads/".into())
+}
+
+fn ref_part(text: &str) -> bool {
+    let component = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with(['.', '-'])
+            && !part.ends_with('.')
+            && !part.ends_with(".lock")
+            && !part.contains("..")
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'+' | b'='))
+    };
+    text.len() <= 200 && text.split('/').all(component)
+}
+
+fn variable(key: &str) -> String {
+    format!("{ENV_PREFIX}{}", key.to_uppercase().replace('.', "_"))
+}
+
+fn known_keys(key: &str) -> String {
+    let section = key.split_once('.').map(|(section, _)| section);
+    let near: Vec<_> =
+        KEYS.iter().filter(|known| known.split_once('.').map(|(section, _)| section) == section).copied().collect();
+    let list = if near.is_empty() { KEYS.to_vec() } else { near };
+    format!("the keys are {}", list.join(", "))
+}
+
+fn bad(place: &str, why: &str) -> Error {
+    Error::new(Reason::BadConfig, format!("{place}: {why}"))
+}
+
+/// Line and column, from 1, of a byte of the text.
+pub fn line_and_column(text: &str, at: usize) -> (usize, usize) {
+    let before = &text.as_bytes()[..at.min(text.len())];
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+    (line, String::from_utf8_lossy(&before[start..]).chars().count() + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALLEST: &str = "device = \"site-a/pump-07\"\n[link]\nurl = \"ssh://git@hub/exchange.git\"\n";
+
+    fn from(text: &str, environment: &[(&str, &str)]) -> Result<Config> {
+        let environment = environment.iter().map(|(key, value)| (key.to_string(), value.to_string()));
+        read(Path::new("giterd.toml"), text, environment)
+    }
+
+    fn refusal(text: &str) -> String {
+        let error = from(text, &[]).unwrap_err();
+        assert_eq!(error.reason(), Reason::BadConfig);
+        error.to_string()
+    }
+
+    #[test]
+    fn the_smallest_file_has_sensible_defaults() {
+        let config = from(SMALLEST, &[]).unwrap();
+        assert_eq!(config.device.as_str(), "site-a/pump-07");
+        assert_eq!(config.link.branch, "main");
+        assert_eq!(config.link.interval, Duration::from_secs(30));
+        assert_eq!(config.trust.verify, Policy::Range);
+        assert_eq!(config.status.heartbeat, Duration::from_secs(3600));
+        assert!(config.file_roots.is_empty());
+    }
+
+    #[test]
+    fn the_environment_wins() {
+        let environment = [("GITERD_LINK_BRANCH", "test"), ("GITERD_FILES_ROOTS", "/etc:/srv"), ("PATH", "/bin")];
+        let config = from(SMALLEST, &environment).unwrap();
+        assert_eq!(config.link.branch, "test");
+        assert_eq!(config.file_roots, [PathBuf::from("/etc"), "/srv".into()]);
+        let error = from(SMALLEST, &[("GITERD_LINK_BRANHC", "x")]).unwrap_err();
+        assert_eq!(error.to_string(), "GITERD_LINK_BRANHC: no such key");
+    }
+
+    #[test]
+    fn every_key_can_be_given_both_ways() {
+        for key in KEYS {
+            let value = match *key {
+                "device" => "a",
+                "link.ssh" => "system",
+                "link.interval" | "link.timeout" | "status.heartbeat" | "drift.interval" => "5m",
+                "trust.verify" => "tip",
+                "trust.exchange" => "0123456789abcdef0123456789abcdef",
+                "status.format" => "yaml",
+                "status.prefix" => "refs/giter/s",
+                "files.roots" => "/a",
+                _ => "x",
+            };
+            let with_variable = from(SMALLEST, &[(&variable(key), value)]);
+            assert!(with_variable.is_ok(), "{key}: {with_variable:?}");
+            let line = match key.split_once('.') {
+                Some((section, key)) if section != "link" => format!("{SMALLEST}[{section}]\n{key} = \"{value}\"\n"),
+                Some((_, "url")) | None => continue,
+                Some((_, key)) => format!("{SMALLEST}{key} = \"{value}\"\n"),
+            };
+            assert_eq!(from(&line, &[]).unwrap(), with_variable.unwrap(), "{key}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_place() {
+        let with = |more: &str| refusal(&format!("{SMALLEST}{more}"));
+        assert_eq!(with("brnach = \"x\"\n"), "giterd.toml:4:1: unknown key 'link.brnach'");
+        assert_eq!(with("interval = 30\n"), "giterd.toml:4:1: link.interval is text, or a list of texts, in quotes");
+        assert!(with("interval = \"0s\"\n").starts_with("giterd.toml:4:1: link.interval: it is longer than"));
+        assert!(with("interval = \"soon\"\n").contains("such as 30s"));
+        assert!(with("branch = \"../x\"\n").contains("not a branch name"));
+        assert!(with("ssh = \"builtin\"\n").contains("only be \"system\""));
+        assert!(with("[status]\nprefix = \"refs/heads/x\"\n").contains("outside refs/heads/"));
+        assert!(with("[files]\nroots = [\"etc\"]\n").contains("not an absolute path"));
+        assert!(with("url = \"twice\"\n").starts_with("giterd.toml:4:1: "));
+        assert!(with("broken").starts_with("giterd.toml:4:"));
+        assert!(refusal("[link]\nurl = \"x\"\n").contains("device is missing"));
+        assert!(refusal("device = \"A\"\n[link]\nurl = \"x\"\n").starts_with("giterd.toml:1:1: device: a device is"));
+        assert!(refusal(&" ".repeat(limits::CONFIG_BYTES + 1)).contains("longer than"));
+    }
+}

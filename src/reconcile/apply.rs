@@ -1,0 +1,220 @@
+//! From desired to outcome: observe, decide, carry out, observe again, one resource after the other.
+//!
+//! A resource that fails does not stop the others, except those that are to come `after` it.
+
+use std::collections::BTreeSet;
+
+use super::{
+    goal::{Goal, Observed},
+    plan::{self, Change, Decision, Why},
+    ports::Board,
+};
+use crate::api::{Drift, Error, Findings, Oid, Reason, Resource, ResourceKey, Result, finding::Finding, ledger::Owned};
+
+/// A resource with its goal on this board.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bound {
+    /// What is asked.
+    pub resource: Resource,
+    /// What that means here.
+    pub goal: Goal,
+}
+
+/// Binds every resource to the board, and sees to it that no two drive the same target.
+///
+/// # Errors
+///
+/// What the board refuses, with the manifest's place; `TargetConflict`.
+pub fn bind(resources: Vec<Resource>, board: &dyn Board) -> Result<Vec<Bound>, Findings> {
+    let mut findings = Findings::default();
+    let mut bound: Vec<Bound> = Vec::with_capacity(resources.len());
+    for resource in resources {
+        match board.bind(&resource.spec) {
+            Ok(goal) => bound.push(Bound { resource, goal }),
+            Err(error) => findings.push(finding(&resource, error.reason(), error.one_line())),
+        }
+    }
+    let mut targets = std::collections::BTreeMap::new();
+    for Bound { resource, goal } in &bound {
+        if let Some(other) = targets.insert(goal.target(), resource) {
+            let message = format!("{} is driven by {} ({}) too", goal.target(), other.key, other.origin);
+            findings.push(finding(resource, Reason::TargetConflict, message));
+        }
+    }
+    drop(targets);
+    findings.or(bound)
+}
+
+fn finding(resource: &Resource, reason: Reason, message: String) -> Finding {
+    let (path, at) = (resource.origin.path.to_string(), Some((resource.origin.line, 1)));
+    Finding { reason, path, at, field: resource.key.to_string(), message }
+}
+
+/// The owned list once these resources are in hand: what stood there, and each new target. Nothing is dropped: what
+/// no resource names any more is released first.
+pub fn take_in_hand(owned: &[Owned], bound: &[Bound]) -> Vec<Owned> {
+    let mut list = owned.to_vec();
+    for Bound { resource, goal } in bound {
+        let release = plan::release_of(&resource.spec, goal);
+        match list.iter_mut().find(|owned| owned.is_for(&resource.key, goal)) {
+            Some(owned) => owned.release = release,
+            None => list.push(Owned { key: resource.key.clone(), release, applied: None, corrected: 0 }),
+        }
+    }
+    list
+}
+
+impl Owned {
+    fn is_for(&self, key: &ResourceKey, goal: &Goal) -> bool {
+        self.key == *key && self.release.target() == goal.target()
+    }
+}
+
+/// What became of one resource, or of a target that was let go.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Whose.
+    pub key: ResourceKey,
+    /// Its manifest's blob; `None` for what was released.
+    pub digest: Option<Oid>,
+    /// The change that was made or tried.
+    pub change: Option<Change>,
+    /// What was found, where drift is only reported.
+    pub reported: Option<String>,
+    /// Why it is not as it should be.
+    pub error: Option<Error>,
+    /// What was seen last.
+    pub observed: Option<Observed>,
+    /// How many times drift was corrected since the spec last changed.
+    pub corrected: u32,
+}
+
+impl Outcome {
+    fn of(key: &ResourceKey, digest: Option<Oid>) -> Self {
+        let key = key.clone();
+        Self { key, digest, change: None, reported: None, error: None, observed: None, corrected: 0 }
+    }
+
+    /// Whether the resource is as the spec says.
+    pub fn is_ready(&self) -> bool {
+        self.error.is_none() && self.reported.is_none()
+    }
+}
+
+/// Which of the owned targets are to be released, with the change for each.
+pub fn releases(owned: &[Owned], bound: &[Bound]) -> Vec<(usize, Change)> {
+    let targets: BTreeSet<_> = bound.iter().map(|bound| bound.goal.target()).collect();
+    let stale = |owned: &Owned| !bound.iter().any(|bound| owned.is_for(&bound.resource.key, &bound.goal));
+    let with_change = |(at, owned): (usize, &Owned)| {
+        stale(owned).then(|| (at, plan::release(owned, targets.contains(&owned.release.target()))))
+    };
+    owned.iter().enumerate().filter_map(with_change).collect()
+}
+
+/// What a reconciliation would change, without changing it.
+///
+/// # Errors
+///
+/// In each pair: why the resource cannot be observed.
+pub fn preview(bound: &[Bound], owned: &[Owned], board: &mut dyn Board) -> Vec<(ResourceKey, Result<Decision>)> {
+    let released = releases(owned, bound).into_iter();
+    let mut list: Vec<_> = released.map(|(_, change)| (change.key.clone(), Ok(Decision::Change(change)))).collect();
+    for Bound { resource, goal } in bound {
+        let owned = owned.iter().find(|owned| owned.is_for(&resource.key, goal));
+        let decision = board
+            .observe(goal)
+            .map(|observed| plan::decide(&resource.key, goal, resource.spec.drift(), owned, &observed));
+        list.push((resource.key.clone(), decision));
+    }
+    list
+}
+
+/// Releases what is gone and brings every resource to its goal. `owned` is brought up to date.
+pub fn reconcile(bound: &[Bound], owned: &mut Vec<Owned>, board: &mut dyn Board) -> Vec<Outcome> {
+    let mut outcomes = release_stale(bound, owned, board);
+    let mut failed = BTreeSet::new();
+    for Bound { resource, goal } in bound {
+        let outcome = match resource.after.iter().find(|key| failed.contains(*key)) {
+            Some(other) => {
+                let what = format!("{} waits for {other}, which is not ready", resource.key);
+                let error = Some(Error::new(Reason::DependencyNotReady, what));
+                Outcome { error, ..Outcome::of(&resource.key, Some(resource.digest)) }
+            }
+            None => match owned.iter_mut().find(|owned| owned.is_for(&resource.key, goal)) {
+                Some(owned) => reconcile_one(resource, goal, owned, board),
+                None => {
+                    let error = Error::new(Reason::Bug, format!("{} was never taken in hand", resource.key));
+                    Outcome { error: Some(error), ..Outcome::of(&resource.key, Some(resource.digest)) }
+                }
+            },
+        };
+        if !outcome.is_ready() {
+            failed.insert(&resource.key);
+        }
+        outcomes.push(outcome);
+    }
+    outcomes
+}
+
+/// Lets go of what is gone; what could not be let go stays owned and is tried again.
+fn release_stale(bound: &[Bound], owned: &mut Vec<Owned>, board: &mut dyn Board) -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    for (at, change) in releases(owned, bound).into_iter().rev() {
+        let done = change.steps.iter().try_for_each(|step| board.apply(step));
+        if done.is_ok() {
+            owned.remove(at);
+        }
+        let key = change.key.clone();
+        outcomes.push(Outcome { change: Some(change), error: done.err(), ..Outcome::of(&key, None) });
+    }
+    outcomes.reverse();
+    outcomes
+}
+
+fn reconcile_one(resource: &Resource, goal: &Goal, owned: &mut Owned, board: &mut dyn Board) -> Outcome {
+    let mut outcome = Outcome::of(&resource.key, Some(resource.digest));
+    if let Err(error) = converge(resource, goal, owned, board, &mut outcome) {
+        outcome.error = Some(error);
+    }
+    outcome.corrected = owned.corrected;
+    outcome
+}
+
+fn converge(
+    resource: &Resource,
+    goal: &Goal,
+    owned: &mut Owned,
+    board: &mut dyn Board,
+    outcome: &mut Outcome,
+) -> Result<()> {
+    let observed = board.observe(goal)?;
+    let decision = plan::decide(&resource.key, goal, resource.spec.drift(), Some(owned), &observed);
+    outcome.observed = Some(observed);
+    let why = match decision {
+        Decision::InSync => None,
+        Decision::Report(found) => {
+            outcome.reported = Some(found);
+            return Ok(());
+        }
+        Decision::Change(change) => {
+            let why = change.why;
+            let change = outcome.change.insert(change);
+            change.steps.iter().try_for_each(|step| board.apply(step))?;
+            let observed = board.observe(goal)?;
+            let again = plan::decide(&resource.key, goal, Drift::Correct, Some(owned), &observed);
+            outcome.observed = Some(observed);
+            if let Decision::Change(still) = again {
+                let what = format!("{} did not take: found {} after it was applied", resource.key, still.found);
+                return Err(Error::new(Reason::NotConverged, what));
+            }
+            Some(why)
+        }
+    };
+    if why == Some(Why::Drift) {
+        owned.corrected = owned.corrected.saturating_add(1);
+    } else if owned.applied != Some(goal.digest()) {
+        owned.corrected = 0;
+    }
+    owned.applied = Some(goal.digest());
+    Ok(())
+}
