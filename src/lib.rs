@@ -14,11 +14,13 @@
 //! * floor 2, decisions: [`reconcile`], the ports, the proof types and one tick, synchronous functions over values;
 //! * floor 3, effects: [`git`], [`link`], [`drivers`], [`disk`], the real adapters behind the ports. They are
 //!   strangers to each other and meet only through the ports (a link alone knows git's packs);
-//! * floor 4, the programs: `bin/giterd` (the smol shell) and `bin/giterctl` (the publisher's side).
+//! * floor 4, the programs: `bin/giterd` (the smol shell) and `bin/giterctl` (the publisher's side), and in [`cli`]
+//!   what both say in the same way.
 //!
 //! gix lives in [`git`] (its pure object parsers also in [`reconcile::verify`] and [`reconcile::decode`]), smol in
 //! `bin/giterd`, the wall clock in `bin/`. Time, randomness and cancellation are arguments everywhere else.
 
 pub mod api;
+pub mod cli;
 pub mod codec;
 pub mod reconcile;

@@ -1,3 +1,3 @@
-//! The `giterd` program.
+//! The agent.
 
 fn main() {}
