@@ -13,7 +13,8 @@
 //! * floor 1, bytes to words: [`codec`], bounded parsers that never panic;
 //! * floor 2, decisions: [`reconcile`], the ports, the proof types and one tick, synchronous functions over values;
 //! * floor 3, effects: [`git`], [`link`], [`drivers`], [`disk`], the real adapters behind the ports. They are
-//!   strangers to each other and meet only through the ports (a link alone knows git's packs);
+//!   strangers to each other and meet only through the ports (a link alone knows git's packs; all of them may replace
+//!   a file by [`disk::atomic`]);
 //! * floor 4, the programs: `bin/giterd` (the smol shell) and `bin/giterctl` (the publisher's side).
 //!
 //! gix lives in [`git`] (its pure object parsers also in [`reconcile::verify`] and [`reconcile::decode`]), smol in
@@ -22,3 +23,6 @@
 pub mod api;
 pub mod codec;
 pub mod reconcile;
+
+pub mod disk;
+pub mod drivers;
