@@ -55,7 +55,7 @@ fn table(board: &BoardFile) -> String {
     let lines: String = board
         .lines
         .iter()
-        .map(|(name, (chip, offset))| format!("LineEntry {{ name: {name:?}, chip: {chip:?}, offset: {offset} }},"))
+        .map(|(name, at)| format!("LineEntry {{ name: {name:?}, chip: {:?}, offset: {} }},", at.chip, at.offset))
         .collect();
     let leds: String =
         board.leds.iter().map(|(name, sysfs)| format!("LedEntry {{ name: {name:?}, sysfs: &{sysfs:?} }},")).collect();

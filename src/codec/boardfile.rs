@@ -37,12 +37,21 @@ pub struct BoardFile {
     pub title: String,
     /// The device tree's strings that select it, each with the line of the file where it stands.
     pub compatible: Vec<(String, usize)>,
-    /// Every name of every line, with the chip and offset; sorted by name.
-    pub lines: Vec<(String, (String, u32))>,
-    /// The LEDs with their names in sysfs; sorted by name.
-    pub leds: Vec<(String, Vec<String>)>,
+    /// The lines by each of their names.
+    pub lines: BTreeMap<String, Place>,
+    /// The LEDs by name, with their names in sysfs.
+    pub leds: BTreeMap<String, Vec<String>>,
     /// Whether the kernel's own names are taken as well.
     pub open: bool,
+}
+
+/// Where a line is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The GPIO chip's label, or the name of its device in sysfs.
+    pub chip: String,
+    /// The line's offset on the chip.
+    pub offset: u32,
 }
 
 /// What is wrong with a board file, and in which line, from 1.
@@ -143,7 +152,7 @@ fn misplaced<T>(word: &Word, message: impl Into<String>) -> Result<T, Misplaced>
     Err((word.span(), message.into()))
 }
 
-fn lines(chips: &[RawChip], aliases: &BTreeMap<Word, Word>) -> Result<Vec<(String, (String, u32))>, Misplaced> {
+fn lines(chips: &[RawChip], aliases: &BTreeMap<Word, Word>) -> Result<BTreeMap<String, Place>, Misplaced> {
     let mut ids = BTreeSet::new();
     let mut lines = BTreeMap::new();
     for chip in chips {
@@ -155,7 +164,7 @@ fn lines(chips: &[RawChip], aliases: &BTreeMap<Word, Word>) -> Result<Vec<(Strin
             return misplaced(&chip.id, format!("a chip has at most {LINES} lines"));
         }
         for (offset, word) in (0..).zip(&chip.lines).filter(|(_, word)| !word.get_ref().is_empty()) {
-            if lines.insert(named(word)?.to_owned(), (id.to_owned(), offset)).is_some() {
+            if lines.insert(named(word)?.to_owned(), Place { chip: id.to_owned(), offset }).is_some() {
                 return misplaced(word, format!("line {} stands here twice", word.get_ref()));
             }
         }
@@ -168,17 +177,17 @@ fn lines(chips: &[RawChip], aliases: &BTreeMap<Word, Word>) -> Result<Vec<(Strin
             return misplaced(alias, format!("line {} stands here twice", alias.get_ref()));
         }
     }
-    Ok(lines.into_iter().collect())
+    Ok(lines)
 }
 
-fn leds(leds: &BTreeMap<Word, Vec<Word>>) -> Result<Vec<(String, Vec<String>)>, Misplaced> {
-    let mut known = Vec::new();
+fn leds(leds: &BTreeMap<Word, Vec<Word>>) -> Result<BTreeMap<String, Vec<String>>, Misplaced> {
+    let mut known = BTreeMap::new();
     for (led, places) in leds {
         if places.is_empty() {
             return misplaced(led, format!("led {} has no name in sysfs", led.get_ref()));
         }
         let places = places.iter().map(|place| named(place).map(str::to_owned)).collect::<Result<_, _>>()?;
-        known.push((named(led)?.to_owned(), places));
+        known.insert(named(led)?.to_owned(), places);
     }
     Ok(known)
 }
@@ -215,9 +224,9 @@ ACT = ["ACT", "led0"]
     #[test]
     fn a_board_file_is_read() {
         let board = parse(GOOD, Some("example")).unwrap();
-        let line = |name: &str, offset| (name.to_owned(), ("pinctrl-example".to_owned(), offset));
-        assert_eq!(board.lines, [line("GPIO0", 0), line("GPIO2", 2), line("PIN3", 2)]);
-        assert_eq!(board.leds, [("ACT".to_owned(), vec!["ACT".to_owned(), "led0".to_owned()])]);
+        let line = |name: &str, offset| (name.to_owned(), Place { chip: "pinctrl-example".to_owned(), offset });
+        assert_eq!(board.lines, BTreeMap::from([line("GPIO0", 0), line("GPIO2", 2), line("PIN3", 2)]));
+        assert_eq!(board.leds, BTreeMap::from([("ACT".to_owned(), vec!["ACT".to_owned(), "led0".to_owned()])]));
         assert_eq!(board.compatible, [("vendor,example".to_owned(), 3)]);
         assert!(!board.open);
     }

@@ -33,30 +33,24 @@ struct Newest {
     serial: u64,
 }
 
-/// What a slot holds.
-enum Slot {
-    Absent,
-    Sound(Record),
-    Damaged(String),
-}
-
 impl SlotLedger {
     /// The ledger in the given state folder, which is not touched before the first `load` or `save`.
     pub fn new(state: &Path) -> Self {
         Self { state: state.to_owned(), newest: None }
     }
 
-    fn read(&self, slot: usize) -> Slot {
-        let read = |mut file: File| {
-            let mut bytes = Vec::new();
-            file.by_ref().take(limits::RECORD_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-            Ok(bytes)
+    /// The slot's record, if the slot was ever written, or what is wrong with it.
+    fn read(&self, slot: &str) -> Result<Option<Result<Record, String>>> {
+        let path = self.state.join(slot);
+        let file = match File::open(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(Error::state(format!("cannot read {}", path.display()), e)),
+            Ok(file) => file,
         };
-        match File::open(self.state.join(SLOTS[slot])).and_then(read) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Slot::Absent,
-            Err(e) => Slot::Damaged(e.to_string()),
-            Ok(bytes) => record::decode(&bytes).map_or_else(|why| Slot::Damaged(why.into()), Slot::Sound),
-        }
+        let mut bytes = Vec::new();
+        let read = file.take(limits::RECORD_BYTES as u64 + 1).read_to_end(&mut bytes);
+        let record = read.map_err(|e| e.to_string()).and_then(|_| record::decode(&bytes).map_err(str::to_owned));
+        Ok(Some(record))
     }
 
     fn newest(&mut self) -> Result<Newest> {
@@ -75,12 +69,12 @@ impl Ledger for SlotLedger {
     fn load(&mut self) -> Result<Record> {
         let mut sound: Option<(usize, Record)> = None;
         let mut damaged = Vec::new();
-        for slot in 0..SLOTS.len() {
-            match self.read(slot) {
-                Slot::Absent => {}
-                Slot::Damaged(why) => damaged.push(format!("{} ({why})", SLOTS[slot])),
-                Slot::Sound(record) if sound.as_ref().is_some_and(|(_, other)| other.serial >= record.serial) => {}
-                Slot::Sound(record) => sound = Some((slot, record)),
+        for (slot, name) in SLOTS.iter().enumerate() {
+            match self.read(name)? {
+                None => {}
+                Some(Ok(record)) if sound.as_ref().is_some_and(|(_, other)| other.serial >= record.serial) => {}
+                Some(Ok(record)) => sound = Some((slot, record)),
+                Some(Err(why)) => damaged.push(format!("{name} ({why})")),
             }
         }
         let damaged = damaged.join(" and ");

@@ -26,7 +26,7 @@ impl StateLock {
             Error::state(format!("cannot lock {}", state.display()), e)
                 .hint("let giterd's user write there, or name another folder as 'state' in giterd.toml")
         };
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(state).map_err(failed)?;
+        make(state).map_err(failed)?;
         let mut options = File::options();
         options.write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(state.join("lock")).map_err(failed)?;
@@ -40,6 +40,16 @@ impl StateLock {
             }
         }
     }
+}
+
+/// Makes the folder and those above it, durably.
+fn make(folder: &Path) -> io::Result<()> {
+    let missing: Vec<_> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    missing.iter().filter_map(|made| made.parent()).try_for_each(|above| {
+        let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
+        File::open(above)?.sync_all()
+    })
 }
 
 #[cfg(test)]

@@ -228,3 +228,154 @@ fn digest(mut file: File, size: u64) -> io::Result<Option<[u8; 32]>> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs as std_fs,
+        os::unix::fs::{MetadataExt, PermissionsExt, symlink},
+    };
+
+    use super::*;
+
+    /// A folder with an allowed root, `etc`, and one that is not allowed, `secret`.
+    struct World {
+        dir: tempfile::TempDir,
+        files: Files,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let files = Files::new(vec![dir.path().join("etc")]);
+            for folder in ["etc", "secret"] {
+                std_fs::create_dir(dir.path().join(folder)).unwrap();
+            }
+            std_fs::write(dir.path().join("secret/key"), "untouched").unwrap();
+            Self { dir, files }
+        }
+
+        fn at(&self, path: &str) -> PathBuf {
+            self.dir.path().join(path)
+        }
+
+        fn path(&self, path: &str) -> FilePath {
+            self.at(path).to_str().unwrap().parse().unwrap()
+        }
+
+        fn write(&self, path: &str, content: &str) -> Result<()> {
+            self.files.write(&self.path(path), content.as_bytes(), Access { mode: 0o644, uid: None, gid: None })
+        }
+
+        fn assert_outside_is_untouched(&self) {
+            assert_eq!(std_fs::read_to_string(self.at("secret/key")).unwrap(), "untouched");
+            assert_eq!(self.at("secret").read_dir().unwrap().count(), 1);
+        }
+    }
+
+    #[test]
+    fn paths_outside_the_roots_are_not_allowed() {
+        let world = World::new();
+        for path in ["secret/key", "etc", "etcetera/motd"] {
+            let error = world.files.allow(&world.path(path)).unwrap_err();
+            assert_eq!(error.reason(), Reason::PathNotAllowed, "{path}");
+        }
+        world.files.allow(&world.path("etc/a/b")).unwrap();
+        let all = Files::new(vec!["/".into()]);
+        all.allow(&"/etc/motd".parse().unwrap()).unwrap();
+        let none = Files::new(Vec::new()).allow(&"/etc/motd".parse().unwrap()).unwrap_err();
+        assert!(none.get_hint().unwrap().starts_with("name the folders"), "{none:?}");
+    }
+
+    #[test]
+    fn links_below_a_root_are_not_followed() {
+        let world = World::new();
+        symlink(world.at("secret"), world.at("etc/link")).unwrap();
+        symlink("../secret", world.at("etc/relative")).unwrap();
+        symlink(world.at("secret/key"), world.at("etc/file")).unwrap();
+        for path in ["etc/link/key", "etc/relative/key", "etc/link/new/key"] {
+            let path = world.path(path);
+            let access = Access::PRIVATE;
+            for error in [
+                world.files.observe(&path).unwrap_err(),
+                world.files.write(&path, b"x", access).unwrap_err(),
+                world.files.set(&path, access).unwrap_err(),
+                world.files.remove(&path).unwrap_err(),
+            ] {
+                assert_eq!(error.reason(), Reason::PathNotAllowed, "{error}");
+            }
+        }
+        let file = world.path("etc/file");
+        assert_eq!(world.files.observe(&file).unwrap(), Observed::NotAFile { what: "a symbolic link" });
+        assert_eq!(world.write("etc/file", "x").unwrap_err().reason(), Reason::FileFailed);
+        assert_eq!(world.files.set(&file, Access::PRIVATE).unwrap_err().reason(), Reason::FileFailed);
+        world.files.remove(&file).unwrap();
+        assert!(world.at("etc/file").is_symlink());
+        world.assert_outside_is_untouched();
+    }
+
+    #[test]
+    fn a_root_may_be_a_link_and_the_longest_root_counts() {
+        let mut world = World::new();
+        symlink(world.at("secret"), world.at("etc/link")).unwrap();
+        world.files.roots.push(world.at("etc/link"));
+        world.write("etc/link/new", "x").unwrap();
+        assert_eq!(std_fs::read_to_string(world.at("secret/new")).unwrap(), "x");
+    }
+
+    #[test]
+    fn missing_folders_are_made_below_the_root_only() {
+        let mut world = World::new();
+        assert_eq!(world.files.observe(&world.path("etc/a/b/c")).unwrap(), Observed::NoFile);
+        world.files.remove(&world.path("etc/a/b/c")).unwrap();
+        assert!(!world.at("etc/a").exists());
+        world.write("etc/a/b/c", "x").unwrap();
+        assert_eq!(std_fs::read_to_string(world.at("etc/a/b/c")).unwrap(), "x");
+        world.files.roots = vec![world.at("missing")];
+        assert_eq!(world.files.observe(&world.path("missing/c")).unwrap(), Observed::NoFile);
+        assert_eq!(world.write("missing/c", "x").unwrap_err().reason(), Reason::FileFailed);
+        assert!(!world.at("missing").exists());
+    }
+
+    #[test]
+    fn other_things_than_files_are_told_and_left_alone() {
+        let world = World::new();
+        std_fs::create_dir(world.at("etc/folder")).unwrap();
+        std_fs::write(world.at("etc/file"), "").unwrap();
+        let folder = world.path("etc/folder");
+        assert_eq!(world.files.observe(&folder).unwrap(), Observed::NotAFile { what: "a directory" });
+        assert!(world.write("etc/folder", "x").unwrap_err().to_string().ends_with("a directory stands there"));
+        assert_eq!(world.files.set(&folder, Access::PRIVATE).unwrap_err().reason(), Reason::FileFailed);
+        world.files.remove(&folder).unwrap();
+        assert!(world.at("etc/folder").is_dir());
+        let error = world.write("etc/file/below", "x").unwrap_err();
+        assert_eq!(error.reason(), Reason::FileFailed);
+        assert!(error.to_string().ends_with("etc/file is not a folder"), "{error}");
+    }
+
+    #[test]
+    fn a_file_larger_than_any_source_is_not_read() {
+        let world = World::new();
+        let limit = limits::SOURCE_BYTES as u64;
+        for (size, read) in [(limit, true), (limit + 1, false), (1 << 40, false)] {
+            File::create(world.at("etc/big")).unwrap().set_len(size).unwrap();
+            let seen = world.files.observe(&world.path("etc/big")).unwrap();
+            let Observed::File { sha256, size: seen, .. } = seen else { panic!("{seen:?}") };
+            assert_eq!((sha256.is_some(), seen), (read, size));
+        }
+    }
+
+    #[test]
+    fn the_mode_is_set_without_writing_and_what_a_power_cut_left_is_removed() {
+        let world = World::new();
+        world.write("etc/motd", "hello").unwrap();
+        let before = world.at("etc/motd").metadata().unwrap();
+        world.files.set(&world.path("etc/motd"), Access { mode: 0o600, uid: None, gid: None }).unwrap();
+        let after = world.at("etc/motd").metadata().unwrap();
+        assert_eq!(after.permissions().mode() & 0o7777, 0o600);
+        assert_eq!((after.ino(), after.mtime_nsec()), (before.ino(), before.mtime_nsec()));
+        std_fs::write(world.at("etc/.motd.giter-tmp"), "half").unwrap();
+        world.files.remove(&world.path("etc/motd")).unwrap();
+        assert_eq!(world.at("etc").read_dir().unwrap().count(), 0);
+    }
+}

@@ -10,7 +10,7 @@ use std::{
 };
 
 use gpiocdev::{
-    Chip, Request,
+    Chip, Request, chip,
     line::{self, Offset, Value},
     request::Config,
 };
@@ -46,16 +46,13 @@ impl KernelLines {
     fn find(&self, line: &Line<'_>) -> Result<(Chip, Offset)> {
         let mut refused = None;
         for path in chip_paths(&self.dev) {
-            let chip = match Chip::from_path(&path).and_then(|chip| Ok((chip.info()?, chip))) {
-                Ok(chip) => chip,
-                Err(e) => {
-                    refused = Some(format!("{}: {e}", path.display()));
-                    continue;
+            match Chip::from_path(&path).and_then(|chip| Ok((chip.info()?, chip))) {
+                Err(e) => refused = Some(format!("{}: {e}", path.display())),
+                Ok((info, chip)) => {
+                    if let Some(offset) = self.offset_on(&chip, &info, line)? {
+                        return Ok((chip, offset));
+                    }
                 }
-            };
-            match self.offset_on(&chip.1, &chip.0, line)? {
-                Some(offset) => return Ok((chip.1, offset)),
-                None => continue,
             }
         }
         let what = match line.place {
@@ -70,21 +67,20 @@ impl KernelLines {
     }
 
     /// The line's offset, if it is on this chip.
-    fn offset_on(&self, chip: &Chip, info: &gpiocdev::chip::Info, line: &Line<'_>) -> Result<Option<Offset>> {
+    fn offset_on(&self, chip: &Chip, info: &chip::Info, line: &Line<'_>) -> Result<Option<Offset>> {
         match line.place {
             Place::Name(name) => Ok(chip.find_line_info(name).map(|info| info.offset)),
-            Place::Offset { chip: wanted, .. }
-                if ![&*info.label, &*info.name].contains(&wanted)
-                    && device_of(&self.sys, &info.name).as_deref() != Some(wanted) =>
-            {
-                Ok(None)
-            }
+            Place::Offset { chip: wanted, .. } if !self.is_called(info, wanted) => Ok(None),
             Place::Offset { offset, .. } if offset < info.num_lines => Ok(Some(offset)),
             Place::Offset { chip, offset } => {
                 let what = format!("chip {chip} has {} lines, and so no offset {offset}", info.num_lines);
                 Err(Error::new(Reason::NoGpioChip, what).hint("compare the board file with what gpioinfo shows"))
             }
         }
+    }
+
+    fn is_called(&self, chip: &chip::Info, name: &str) -> bool {
+        chip.label == name || chip.name == name || device_of(&self.sys, &chip.name).as_deref() == Some(name)
     }
 }
 

@@ -182,7 +182,7 @@ fn led_goal(state: &LedState) -> LedState {
 }
 
 /// GPIO lines, real or simulated. Levels are logical: `active_low` is applied behind this trait.
-trait Lines {
+trait Lines: Send {
     /// How the line is held, and its level under the polarity of `goal`. See [`Observed::Line`].
     fn observe(&mut self, line: &Line<'_>, goal: LineConfig) -> Result<(Option<LineConfig>, Option<Level>)>;
 
@@ -194,7 +194,7 @@ trait Lines {
 }
 
 /// LEDs, real or simulated.
-trait Leds {
+trait Leds: Send {
     /// What the LED does, in the goal's words where that is what the goal asks for.
     fn observe(&mut self, led: &Led<'_>, goal: &LedState) -> Result<LedState>;
 

@@ -76,7 +76,8 @@ fn leak(file: BoardFile) -> &'static BoardTable {
     fn list<T>(list: impl Iterator<Item = T>) -> &'static [T] {
         Box::leak(list.collect())
     }
-    let line = |(name, (chip, offset))| LineEntry { name: text(name), chip: text(chip), offset };
+    let line =
+        |(name, at): (_, boardfile::Place)| LineEntry { name: text(name), chip: text(at.chip), offset: at.offset };
     let led = |(name, sysfs): (_, Vec<_>)| LedEntry { name: text(name), sysfs: list(sysfs.into_iter().map(text)) };
     Box::leak(Box::new(BoardTable {
         name: text(file.name),
