@@ -1,3 +1,66 @@
-//! Build-time tables.
+//! Turns `boards/*.toml` into constant tables, `$OUT_DIR/boards.rs`. A wrong board file fails the build with its line.
 
-fn main() {}
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+#[path = "src/codec/boardfile.rs"]
+#[allow(unreachable_pub)]
+mod boardfile;
+
+use boardfile::BoardFile;
+
+fn main() -> ExitCode {
+    println!("cargo::rerun-if-changed=boards");
+    println!("cargo::rerun-if-changed=src/codec/boardfile.rs");
+    match build() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            println!("cargo::error={message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn build() -> Result<(), String> {
+    let files = board_files(Path::new("boards")).map_err(|e| format!("boards: {e}"))?;
+    let boards = files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
+    if let Some((index, wrong)) = boardfile::contested(&boards) {
+        return Err(format!("{}:{wrong}", files[index].display()));
+    }
+    let tables: String = boards.iter().map(table).collect();
+    let out = env::var_os("OUT_DIR").map(PathBuf::from).ok_or("cargo sets OUT_DIR")?.join("boards.rs");
+    fs::write(&out, format!("&[{tables}]")).map_err(|e| format!("{}: {e}", out.display()))
+}
+
+/// The board files in the order of their names.
+fn board_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    files.sort();
+    Ok(files)
+}
+
+fn read(file: &Path) -> Result<BoardFile, String> {
+    let text = fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
+    let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    boardfile::parse(&text, Some(stem)).map_err(|wrong| format!("{}:{wrong}", file.display()))
+}
+
+/// The board as an expression of type `BoardTable`.
+fn table(board: &BoardFile) -> String {
+    let compatible: Vec<_> = board.compatible.iter().map(|(text, _)| text).collect();
+    let lines: String = board
+        .lines
+        .iter()
+        .map(|(name, at)| format!("LineEntry {{ name: {name:?}, chip: {:?}, offset: {} }},", at.chip, at.offset))
+        .collect();
+    let leds: String =
+        board.leds.iter().map(|(name, sysfs)| format!("LedEntry {{ name: {name:?}, sysfs: &{sysfs:?} }},")).collect();
+    format!(
+        "BoardTable {{ name: {:?}, title: {:?}, compatible: &{compatible:?}, open: {}, lines: &[{lines}], leds: &[{leds}] }},\n",
+        board.name, board.title, board.open
+    )
+}

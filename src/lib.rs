@@ -16,6 +16,9 @@
 //!   strangers to each other and meet only through the ports (a link alone knows git's packs);
 //! * floor 4, the programs: `bin/giterd` (the smol shell) and `bin/giterctl` (the publisher's side), and in [`cli`]
 //!   what both say in the same way.
+//!   strangers to each other and meet only through the ports (a link alone knows git's packs; all of them may replace
+//!   a file by [`disk::atomic`]);
+//! * floor 4, the programs: `bin/giterd` (the smol shell) and `bin/giterctl` (the publisher's side).
 //!
 //! gix lives in [`git`] (its pure object parsers also in [`reconcile::verify`] and [`reconcile::decode`]), smol in
 //! `bin/giterd`, the wall clock in `bin/`. Time, randomness and cancellation are arguments everywhere else.
@@ -24,3 +27,6 @@ pub mod api;
 pub mod cli;
 pub mod codec;
 pub mod reconcile;
+
+pub mod disk;
+pub mod drivers;

@@ -26,6 +26,10 @@ pub const SIGNERS: usize = 256;
 pub const SIGNERS_BYTES: usize = 256 << 10;
 /// Largest configuration, key or board file, in bytes.
 pub const CONFIG_BYTES: usize = 64 << 10;
+/// Largest file that names users or groups, in bytes.
+pub const ACCOUNTS_BYTES: usize = 1 << 20;
+/// Largest attribute file that is read from sysfs, in bytes.
+pub const SYSFS_BYTES: usize = 64 << 10;
 /// Largest ledger record, in bytes.
 pub const RECORD_BYTES: usize = 512 << 10;
 /// Largest encoded status, in bytes.

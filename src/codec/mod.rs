@@ -3,4 +3,5 @@
 //! Nothing here does I/O or decides anything; a codec says where the bytes are wrong.
 
 pub mod config;
+pub mod boardfile;
 pub mod record;

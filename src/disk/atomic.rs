@@ -1,0 +1,114 @@
+//! Replacing a whole file so that a power cut leaves the old one or the new one, never a part of either.
+//!
+//! The steps, in this order: a temporary file beside it, written and synced; renamed over it; the folder synced. The
+//! temporary file has a fixed name, so what a power cut leaves behind is taken away by the next replacement. One
+//! program at a time may replace a given file.
+
+use std::{fs::File, io, io::Write, os::fd::AsFd};
+
+use rustix::{
+    fs::{self, AtFlags, Gid, Mode, OFlags, Uid},
+    io::Errno,
+};
+
+/// Who may do what with the new file.
+#[derive(Clone, Copy, Debug)]
+pub struct Access {
+    /// The permission bits, whatever the umask.
+    pub mode: u32,
+    /// The user; the program's own if not given.
+    pub uid: Option<u32>,
+    /// The group; the program's own if not given.
+    pub gid: Option<u32>,
+}
+
+impl Access {
+    /// For the program's own user alone.
+    pub const PRIVATE: Access = Access { mode: 0o600, uid: None, gid: None };
+}
+
+/// Makes or replaces the file `name` in the folder. When this returns, a power cut cannot lose it.
+///
+/// Whatever `name` is, a symbolic link included, is replaced itself. The name is one component of a path.
+///
+/// # Errors
+///
+/// Those of the system calls. The old file stands then, unless the last step, the sync of the folder, failed.
+pub fn replace(folder: impl AsFd, name: &str, bytes: &[u8], access: Access) -> io::Result<()> {
+    let temporary = temporary_name(name);
+    let written = write_new(&folder, &temporary, bytes, access)
+        .and_then(|()| Ok(fs::renameat(&folder, &temporary, &folder, name)?));
+    if let Err(e) = written {
+        // The first error counts; what stays behind goes with the next replacement.
+        let _ = fs::unlinkat(&folder, &temporary, AtFlags::empty());
+        return Err(e);
+    }
+    Ok(fs::fsync(&folder)?)
+}
+
+/// The name under which `name` is prepared.
+pub fn temporary_name(name: &str) -> String {
+    format!(".{name}.giter-tmp")
+}
+
+fn write_new(folder: impl AsFd, name: &str, bytes: &[u8], access: Access) -> io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let private = Mode::from_raw_mode(0o600);
+    let opened = match fs::openat(&folder, name, flags, private) {
+        Err(Errno::EXIST) => {
+            fs::unlinkat(&folder, name, AtFlags::empty())?;
+            fs::openat(&folder, name, flags, private)?
+        }
+        other => other?,
+    };
+    let mut file = File::from(opened);
+    file.write_all(bytes)?;
+    if access.uid.is_some() || access.gid.is_some() {
+        fs::fchown(&file, access.uid.map(Uid::from_raw), access.gid.map(Gid::from_raw))?;
+    }
+    fs::fchmod(&file, Mode::from_raw_mode(access.mode))?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_made_and_replaced_with_its_mode() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = File::open(dir.path()).unwrap();
+        let path = dir.path().join("motd");
+        for (bytes, mode) in [(b"one".as_slice(), 0o640), (b"", 0o604)] {
+            replace(&folder, "motd", bytes, Access { mode, ..Access::PRIVATE }).unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), bytes);
+            assert_eq!(path.metadata().unwrap().mode() & 0o7777, mode);
+        }
+        assert_eq!(dir.path().read_dir().unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_power_cut_left_is_neither_followed_nor_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = File::open(dir.path()).unwrap();
+        let outside = dir.path().join("outside");
+        std::fs::write(&outside, "untouched").unwrap();
+        symlink(&outside, dir.path().join(temporary_name("motd"))).unwrap();
+        symlink(&outside, dir.path().join("motd")).unwrap();
+        replace(&folder, "motd", b"new", Access::PRIVATE).unwrap();
+        assert_eq!(std::fs::read_to_string(&outside).unwrap(), "untouched");
+        assert!(dir.path().join("motd").symlink_metadata().unwrap().is_file());
+        assert_eq!(dir.path().read_dir().unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_failed_replacement_leaves_the_old_file_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = File::open(dir.path()).unwrap();
+        std::fs::create_dir(dir.path().join("motd")).unwrap();
+        assert!(replace(&folder, "motd", b"new", Access::PRIVATE).is_err());
+        assert_eq!(dir.path().read_dir().unwrap().count(), 1);
+    }
+}

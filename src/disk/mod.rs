@@ -1,0 +1,11 @@
+//! The state folder: the ledger on two slots, the lock that keeps a second agent out, and the one way in which a whole
+//! file is replaced.
+//!
+//! It does not know what a record means, and leaves the objects to the store.
+
+pub mod atomic;
+mod ledger;
+mod lock;
+
+pub use ledger::SlotLedger;
+pub use lock::StateLock;
