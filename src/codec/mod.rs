@@ -2,4 +2,5 @@
 //!
 //! Nothing here does I/O or decides anything; a codec says where the bytes are wrong.
 
+pub mod manifest;
 pub mod record;
