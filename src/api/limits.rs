@@ -10,8 +10,22 @@ pub const OBJECT_BYTES: usize = 4 << 20;
 pub const COMMIT_BYTES: usize = 64 << 10;
 /// Largest manifest (one `.yaml` file), in bytes.
 pub const MANIFEST_BYTES: usize = 256 << 10;
+/// Most that one manifest may hold once its aliases are written out: bytes of text, and 8 for each value and key.
+pub const MANIFEST_WEIGHT: usize = 512 << 10;
+/// Deepest nesting of lists and mappings in a manifest.
+pub const MANIFEST_DEPTH: usize = 32;
+/// All manifests of one device together, in bytes.
+pub const MANIFESTS_BYTES: usize = 4 << 20;
+/// Most labels, and most annotations, of one resource.
+pub const LABELS: usize = 64;
+/// Most resources that one resource can name in `edge.giter.dev/after`.
+pub const AFTER: usize = 64;
+/// Most path patterns of one publisher.
+pub const PUBLISHER_PATHS: usize = 256;
 /// Largest file that a `File` resource takes its content from, in bytes.
 pub const SOURCE_BYTES: usize = 1 << 20;
+/// All files together that one device's `File` resources take their content from, in bytes.
+pub const SOURCES_BYTES: usize = 4 << 20;
 /// Most resources one device can have.
 pub const RESOURCES: usize = 1024;
 /// Most manifests in one device's folder.

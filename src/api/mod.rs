@@ -5,6 +5,7 @@
 pub mod board;
 pub mod condition;
 pub mod error;
+pub mod exchange;
 pub mod finding;
 pub mod ledger;
 pub mod limits;
@@ -16,6 +17,7 @@ pub mod status;
 
 pub use condition::{Condition, ConditionStatus, ConditionType};
 pub use error::{Class, Error, Exit, Reason, Result};
+pub use exchange::{Exchange, Policy};
 pub use finding::{Finding, Findings};
 pub use name::{DeviceId, ExchangeId, Name, ResourceKey};
 pub use oid::Oid;

@@ -4,4 +4,5 @@
 
 pub mod config;
 pub mod boardfile;
+pub mod manifest;
 pub mod record;

@@ -2,20 +2,8 @@
 //!
 //! [`Verified`] is the proof: only this module can make one, and `decode` takes nothing else.
 
+pub use crate::api::Policy;
 use crate::api::{Oid, ledger::Accepted};
-
-/// How much of the history between the last accepted tip and a new one has to be signed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Policy {
-    /// Only the new tip.
-    Tip,
-    /// Every commit on the first-parent line: a signed merge vouches for what it brings in.
-    FirstParent,
-    /// Every commit, on every parent.
-    #[default]
-    Range,
-}
 
 /// A tip whose signature and descent are proven.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,75 @@
+//! `kind: Exchange`: the charter, `exchange.yaml` at the root of the exchange.
+
+use super::{
+    fields::{Fields, choice, number, text, word},
+    node::Node,
+    place::{Path, Sink},
+};
+use crate::api::{ExchangeId, Policy, exchange::Publisher, limits};
+
+/// What the spec of the charter says.
+pub(super) struct Spec {
+    pub(super) id: ExchangeId,
+    pub(super) serial: u64,
+    pub(super) branch: Box<str>,
+    pub(super) verify: Option<Policy>,
+    pub(super) roots: Vec<Box<str>>,
+    pub(super) publishers: Vec<Publisher>,
+}
+
+/// Reads the spec of the charter.
+pub(super) fn read(spec: &mut Fields<'_>, sink: &Sink<'_>) -> Option<Spec> {
+    const POLICIES: &[(&str, Policy)] =
+        &[("range", Policy::Range), ("first-parent", Policy::FirstParent), ("tip", Policy::Tip)];
+    let id = spec.required("id", id);
+    let serial = spec.optional("serial", |node| number(node, u64::MAX));
+    let branch = spec.required("branch", branch);
+    let verify = spec.optional("verify", |node| choice(node, POLICIES));
+    let roots = spec.items("roots", limits::SIGNERS, |node, path| line(node, path, sink));
+    let publishers = spec.items("publishers", limits::SIGNERS, |node, path| publisher(node, path, sink));
+    Some(Spec { id: id?, serial: serial.unwrap_or(0), branch: branch?, verify, roots, publishers })
+}
+
+fn publisher(node: &Node, path: Path<'_>, sink: &Sink<'_>) -> Option<Publisher> {
+    let mut fields = Fields::of(node, path, sink)?;
+    let principal = fields.required("principal", one_line);
+    let key = fields.required("key", one_line);
+    let paths = fields.items("paths", limits::PUBLISHER_PATHS, |node, path| line(node, path, sink));
+    let valid_after = fields.optional("validAfter", one_line);
+    let valid_before = fields.optional("validBefore", one_line);
+    fields.finish();
+    Some(Publisher { principal: principal?, key: key?, paths, valid_after, valid_before })
+}
+
+/// The id is hexadecimal, so it may look like a number; it is read as it is written.
+fn id(node: &Node) -> Result<ExchangeId, String> {
+    match node.scalar() {
+        Some(id) => id.parse().map_err(|wrong: crate::api::name::NotAName| wrong.to_string()),
+        None => word(node),
+    }
+}
+
+fn branch(node: &Node) -> Result<Box<str>, String> {
+    let name = one_line(node)?;
+    if name.starts_with("refs/") || name.contains(char::is_whitespace) {
+        return Err("expected a branch's short name, such as main".into());
+    }
+    Ok(name)
+}
+
+fn one_line(node: &Node) -> Result<Box<str>, String> {
+    let line = text(node)?;
+    if line.is_empty() || line.len() > 1024 || line.contains(char::is_control) {
+        return Err("expected one line of 1 to 1024 bytes".into());
+    }
+    Ok(line.into())
+}
+
+fn line(node: &Node, path: Path<'_>, sink: &Sink<'_>) -> Option<Box<str>> {
+    let wrong = match one_line(node) {
+        Ok(line) => return Some(line),
+        Err(wrong) => wrong,
+    };
+    sink.say(crate::api::Reason::InvalidValue, node.mark, path, wrong);
+    None
+}
