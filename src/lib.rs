@@ -20,5 +20,10 @@
 //! `bin/giterd`, the wall clock in `bin/`. Time, randomness and cancellation are arguments everywhere else.
 
 pub mod api;
+
 pub mod codec;
+
 pub mod reconcile;
+
+pub mod git;
+pub mod link;
