@@ -25,8 +25,12 @@
 
 pub mod api;
 pub mod cli;
+
 pub mod codec;
+
 pub mod reconcile;
 
 pub mod disk;
 pub mod drivers;
+pub mod git;
+pub mod link;

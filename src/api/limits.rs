@@ -56,6 +56,8 @@ pub const REASON_BYTES: usize = 48;
 pub const PACKS: usize = 12;
 /// Most references listed by a hub that one poll reads.
 pub const REFS: usize = 65_536;
+/// Most lines of a hub's greeting or report, references aside.
+pub const HUB_LINES: usize = 256;
 /// Longest text taken from a hub (a hook's message, ssh's last words), in bytes.
 pub const HUB_TEXT_BYTES: usize = 4 << 10;
 /// Most entries of one tree object that are read.

@@ -1,0 +1,255 @@
+//! The fetching side of git's protocol, version 2 alone (gitprotocol-v2(5)), over a pair of byte streams.
+//!
+//! ```text
+//! ls-refs, two names -->
+//!                    <-- version 2 and capabilities, the two names' values
+//! fetch, want, have, done -->
+//!                    <-- a thin pack, on a side band
+//! ```
+//!
+//! Off-spec: the first `ls-refs` goes out before the hub's greeting is read, which saves a round trip. Every server of
+//! version 2 has that command, and one of an older version has greeted already when it fails over it.
+//!
+//! There is no negotiation: the device has one commit, or none, and says so. Which refs there are, which commit is
+//! wanted and what becomes of the pack is the caller's business.
+
+use std::io::{Read, Write};
+
+use super::wire::{Packets, Request, Words, malformed, split_oid};
+use crate::{
+    api::{Error, Oid, Reason, Result, limits},
+    reconcile::ports::Quarantine,
+};
+
+/// A conversation with `git-upload-pack`.
+pub struct UploadPack<S> {
+    packets: Packets<S>,
+    greeted: bool,
+}
+
+impl<S: Read + Write> UploadPack<S> {
+    /// A conversation over a stream on which nothing was said yet.
+    pub fn new(stream: S) -> Self {
+        Self { packets: Packets::new(stream), greeted: false }
+    }
+
+    /// The stream.
+    pub fn into_stream(self) -> S {
+        self.packets.into_stream()
+    }
+
+    /// Asks for the values of these refs, by their full names.
+    ///
+    /// # Errors
+    ///
+    /// `ProtocolV2Required`, `ProtocolError`, `HubUnreachable`; those of the stream.
+    pub fn list<const N: usize>(&mut self, names: [&str; N]) -> Result<[Option<Oid>; N]> {
+        let mut values = [None; N];
+        self.ls_refs(&names, |name, value| {
+            if let Some(at) = names.iter().position(|wanted| wanted.as_bytes() == name) {
+                values[at] = Some(value);
+            }
+        })?;
+        Ok(values)
+    }
+
+    /// Whether the repository has no branch at all.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`UploadPack::list`].
+    pub fn is_empty(&mut self) -> Result<bool> {
+        // HEAD is one line; the branches are asked for only where it names one that is not there.
+        for prefix in ["HEAD", "refs/heads/"] {
+            let mut found = false;
+            self.ls_refs(&[prefix], |_, _| found = true)?;
+            if found {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Fetches `want` into the quarantine: with `have` all commits from there to it, as a thin pack against `have`'s
+    /// tree, where `have` is a commit whose parents are not here; without it the one commit with its tree.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`UploadPack::list`] and of [`Quarantine::ingest`].
+    pub fn fetch(&mut self, want: Oid, have: Option<Oid>, into: &mut dyn Quarantine) -> Result<()> {
+        let mut request = Request::default();
+        request.line("command=fetch")?.delimiter();
+        request.line("thin-pack")?.line("ofs-delta")?.line("no-progress")?;
+        request.line(format!("want {want}"))?;
+        match have {
+            Some(have) => request.line(format!("shallow {have}"))?.line(format!("have {have}"))?,
+            None => request.line("deepen 1")?,
+        };
+        request.line("done")?.flush();
+        self.packets.send(request.bytes())?;
+        self.greet()?;
+        self.find_pack()?;
+        self.packets.side_band(&mut Words::default(), |pack| {
+            into.ingest(pack)?;
+            match pack.read(&mut [0]) {
+                Ok(0) => Ok(()),
+                Ok(_) => Err(malformed("more than a pack")),
+                Err(error) => Err(super::wire::broken(error)),
+            }
+        })
+    }
+
+    fn ls_refs(&mut self, prefixes: &[&str], mut visit: impl FnMut(&[u8], Oid)) -> Result<()> {
+        let mut request = Request::default();
+        request.line("command=ls-refs")?.delimiter();
+        for prefix in prefixes {
+            request.line(format!("ref-prefix {prefix}"))?;
+        }
+        self.packets.send(request.flush().bytes())?;
+        self.greet()?;
+        for _ in 0..=limits::REFS {
+            let Some(line) = self.packets.line_or_flush()? else { return Ok(()) };
+            let (value, rest) = split_oid(line).ok_or_else(|| malformed("a ref without its value"))?;
+            visit(rest.split(|byte| *byte == b' ').next().unwrap_or_default(), value);
+        }
+        Err(malformed(&format!("more than {} refs", limits::REFS)))
+    }
+
+    /// Reads the capability advertisement, once.
+    fn greet(&mut self) -> Result<()> {
+        if std::mem::replace(&mut self.greeted, true) {
+            return Ok(());
+        }
+        match self.packets.line_or_flush()? {
+            Some(b"version 2") => {}
+            Some(line) if line == b"version 1" || split_oid(line).is_some() => {
+                return Err(Error::new(
+                    Reason::ProtocolV2Required,
+                    "the hub answers in an old version of git's protocol",
+                )
+                .hint("add `AcceptEnv GIT_PROTOCOL` to the hub's sshd_config, or give the account a login shell"));
+            }
+            _ => return Err(malformed("no greeting of git's")),
+        }
+        for _ in 0..=limits::HUB_LINES {
+            let Some(line) = self.packets.line_or_flush()? else { return Ok(()) };
+            if line.strip_prefix(b"object-format=").is_some_and(|format| format != b"sha1") {
+                return Err(Error::new(Reason::ProtocolError, "the repository's objects are not named by SHA-1")
+                    .hint("make the exchange with `git init --object-format=sha1`"));
+            }
+        }
+        Err(malformed(&format!("more than {} capabilities", limits::HUB_LINES)))
+    }
+
+    /// Reads up to the packfile section. What comes before it (the shallow boundary) follows from what was asked.
+    fn find_pack(&mut self) -> Result<()> {
+        for _ in 0..=limits::HUB_LINES {
+            if self.packets.line()? == Some(b"packfile") {
+                return Ok(());
+            }
+        }
+        Err(malformed("no pack"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Cursor};
+
+    use super::*;
+
+    /// A hub that says what it says, whatever it hears.
+    struct Script {
+        says: Cursor<Vec<u8>>,
+        heard: Vec<u8>,
+    }
+
+    impl Read for Script {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.says.read(buffer)
+        }
+    }
+
+    impl Write for Script {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.heard.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    const ONE: &str = "1111111111111111111111111111111111111111";
+    const GREETING: &[&str] = &["version 2\n", "agent=git/2.47.3\n", "object-format=sha1\n", ""];
+
+    /// The hub's lines, framed; an empty one is a flush.
+    fn hub(lines: impl IntoIterator<Item = impl AsRef<str>>) -> UploadPack<Script> {
+        let frame = |line: &str| match line {
+            "" => "0000".to_owned(),
+            line => format!("{:04x}{line}", line.len() + 4),
+        };
+        let says: String = lines.into_iter().map(|line| frame(line.as_ref())).collect();
+        UploadPack::new(Script { says: Cursor::new(says.into_bytes()), heard: Vec::new() })
+    }
+
+    fn after_greeting(lines: &[&str]) -> UploadPack<Script> {
+        hub(GREETING.iter().chain(lines))
+    }
+
+    #[test]
+    fn only_the_refs_asked_for_count() {
+        let lines = [format!("{ONE} refs/heads/main-2"), format!("{ONE} refs/heads/main\n"), String::new()];
+        let mut hub = hub(GREETING.iter().map(ToString::to_string).chain(lines));
+        let values = hub.list(["refs/heads/main", "refs/giter/status/a"]).unwrap();
+        assert_eq!(values, [Some(ONE.parse().unwrap()), None]);
+        let heard = String::from_utf8(hub.into_stream().heard).unwrap();
+        assert_eq!(
+            heard,
+            "0013command=ls-refs0001001eref-prefix refs/heads/main0022ref-prefix refs/giter/status/a0000"
+        );
+    }
+
+    #[test]
+    fn an_older_protocol_is_refused() {
+        let v0 = format!("{ONE} HEAD\0multi_ack\n");
+        let zero = format!("{} capabilities^{{}}\0agent=x", "0".repeat(40));
+        for greeting in ["version 1\n", &v0, &zero] {
+            let error = hub([greeting]).list(["refs/heads/main"]).unwrap_err();
+            assert_eq!(error.reason(), Reason::ProtocolV2Required, "{greeting}");
+        }
+        let error = hub(["version 3\n"]).list(["refs/heads/main"]).unwrap_err();
+        assert_eq!(error.reason(), Reason::ProtocolError);
+    }
+
+    #[test]
+    fn another_hash_is_refused() {
+        let error = hub(["version 2\n", "object-format=sha256\n", ""]).list(["refs/heads/main"]).unwrap_err();
+        assert_eq!(error.one_line(), "the repository's objects are not named by SHA-1");
+    }
+
+    #[test]
+    fn a_malformed_listing_is_refused() {
+        for line in ["unborn HEAD", "1234 refs/heads/main", &ONE[..39], &"é".repeat(40)] {
+            let error = after_greeting(&[line, ""]).list(["refs/heads/main"]).unwrap_err();
+            assert_eq!(error.reason(), Reason::ProtocolError, "{line}");
+        }
+    }
+
+    #[test]
+    fn endless_lists_end() {
+        let line = format!("{ONE} refs/heads/x");
+        let refs = GREETING.iter().copied().chain(std::iter::repeat_n(line.as_str(), limits::REFS + 1));
+        assert_eq!(hub(refs).list(["refs/heads/main"]).unwrap_err().reason(), Reason::ProtocolError);
+        let greeting = ["version 2"].into_iter().chain(std::iter::repeat_n("x", limits::HUB_LINES + 1));
+        assert_eq!(hub(greeting).list(["refs/heads/main"]).unwrap_err().reason(), Reason::ProtocolError);
+    }
+
+    #[test]
+    fn a_repository_is_empty_when_neither_head_nor_a_branch_is_there() {
+        let branch = format!("{ONE} refs/heads/x");
+        assert!(after_greeting(&["", ""]).is_empty().unwrap());
+        assert!(!after_greeting(&["", &branch, ""]).is_empty().unwrap());
+        assert!(!after_greeting(&[&format!("{ONE} HEAD"), ""]).is_empty().unwrap());
+    }
+}

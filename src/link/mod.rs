@@ -1,0 +1,19 @@
+//! The ways to the hub and back.
+//!
+//! ```text
+//! remote::Remote --git::fetch, git::push--> stream::Stream <--makes-- stream::Connector (ssh::SystemSsh)
+//! ```
+//!
+//! A link knows git's protocols and nothing of what an exchange means.
+
+pub mod cancel;
+mod child;
+mod diagnosis;
+pub mod remote;
+pub mod ssh;
+pub mod stream;
+pub mod url;
+
+pub use cancel::Cancel;
+pub use ssh::{SshConfig, SshLink};
+pub use url::{SshUrl, Url};
