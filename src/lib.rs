@@ -22,3 +22,6 @@
 pub mod api;
 pub mod codec;
 pub mod reconcile;
+
+pub mod git;
+pub mod link;

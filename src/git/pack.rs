@@ -1,0 +1,165 @@
+//! Packs that go out: objects as they are, without deltas, in git's pack format version 2 (gitformat-pack(5)).
+//!
+//! ```text
+//! "PACK" 2 count | kind and size, zlib | kind and size, zlib | ... | SHA-1 over all before it
+//! ```
+
+use std::io::{self, Read};
+
+use gix::{
+    hash::{Hasher, Kind as HashKind, hasher},
+    objs::Data,
+    zlib::Compression,
+};
+use gix_pack::data::{Version, header, input::Entry};
+
+use crate::{
+    api::{Error, Oid, Reason, Result},
+    reconcile::ports::{NewObject, Object, ObjectKind, Objects},
+};
+
+/// The name of an object: SHA-1 over its kind, its size and its bytes.
+///
+/// # Errors
+///
+/// `PackInvalid` if the bytes are made to collide under SHA-1, which nothing but an attack is.
+pub fn id_of(kind: ObjectKind, data: &[u8]) -> Result<Oid> {
+    gix::objs::compute_hash(HashKind::Sha1, kind.into(), data)
+        .map(Oid::from)
+        .map_err(|e| Error::new(Reason::PackInvalid, "an object is made to collide under SHA-1").caused_by(e))
+}
+
+/// A whole pack of the given objects.
+///
+/// # Errors
+///
+/// `Bug` if there are more than 2^32 of them.
+pub fn write(objects: &[NewObject]) -> Result<Vec<u8>> {
+    let mut pack = Vec::new();
+    Stream::new(objects.len(), objects.iter().map(|new| Ok(new.object.clone())))?
+        .read_to_end(&mut pack)
+        .map_err(|e| unwrap(e, |e| Error::new(Reason::Bug, "cannot write a pack").caused_by(e)))?;
+    Ok(pack)
+}
+
+/// Reads the named objects one after the other, each of which must be there and of the kind that is said.
+///
+/// # Errors
+///
+/// `PackInvalid` if one is missing or of another kind; those of [`Objects::read`].
+pub fn pick<'a>(
+    objects: &'a dyn Objects,
+    names: &'a [(Oid, ObjectKind)],
+    limit: usize,
+) -> impl Iterator<Item = Result<Object>> + 'a {
+    names.iter().map(move |&(id, kind)| match objects.read(id, limit)? {
+        Some(object) if object.kind == kind => Ok(object),
+        Some(_) => Err(Error::new(Reason::PackInvalid, format!("object {id} is not of the kind its tree says"))),
+        None => Err(Error::new(Reason::PackInvalid, format!("object {id} is missing"))),
+    })
+}
+
+/// A pack as a reader: holds one object at a time.
+///
+/// An error of the objects is the reader's, wrapped in [`io::Error::other`]; [`unwrap`] brings it back.
+pub struct Stream<I> {
+    objects: I,
+    left: u32,
+    hash: Option<Hasher>,
+    ready: Vec<u8>,
+    at: usize,
+}
+
+impl<I: Iterator<Item = Result<Object>>> Stream<I> {
+    /// A pack of `count` objects, which `objects` yields.
+    ///
+    /// # Errors
+    ///
+    /// `Bug` if there are more than 2^32 of them.
+    pub fn new(count: usize, objects: I) -> Result<Self> {
+        let left = u32::try_from(count).map_err(|e| Error::new(Reason::Bug, "cannot count a pack").caused_by(e))?;
+        let ready = header::encode(Version::V2, left).to_vec();
+        let mut hash = hasher(HashKind::Sha1);
+        hash.update(&ready);
+        Ok(Self { objects, left, hash: Some(hash), ready, at: 0 })
+    }
+
+    fn refill(&mut self) -> Result<()> {
+        self.ready.clear();
+        self.at = 0;
+        if self.left == 0 {
+            if let Some(hash) = self.hash.take() {
+                self.ready.extend_from_slice(hash.try_finalize().map_err(broken)?.as_slice());
+            }
+            return Ok(());
+        }
+        let object = self.objects.next().ok_or_else(|| Error::new(Reason::Bug, "a pack has too few objects"))??;
+        self.left -= 1;
+        let data = Data { kind: object.kind.into(), object_hash: HashKind::Sha1, data: &object.data };
+        let entry = Entry::from_data_obj(&data, 0, Compression::DEFAULT).map_err(broken)?;
+        entry.header.write_to(entry.decompressed_size, &mut self.ready).map_err(broken)?;
+        self.ready.extend_from_slice(entry.compressed.as_deref().unwrap_or_default());
+        if let Some(hash) = &mut self.hash {
+            hash.update(&self.ready);
+        }
+        Ok(())
+    }
+}
+
+impl<I: Iterator<Item = Result<Object>>> Read for Stream<I> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.at == self.ready.len() {
+            self.refill().map_err(io::Error::other)?;
+        }
+        let count = buffer.len().min(self.ready.len() - self.at);
+        buffer[..count].copy_from_slice(&self.ready[self.at..self.at + count]);
+        self.at += count;
+        Ok(count)
+    }
+}
+
+/// The error that a reader wrapped in [`io::Error::other`], or what is made of any other I/O error.
+pub fn unwrap(error: io::Error, otherwise: impl FnOnce(io::Error) -> Error) -> Error {
+    error.downcast::<Error>().unwrap_or_else(otherwise)
+}
+
+fn broken(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::new(Reason::Bug, "cannot write a pack entry").caused_by(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blob(data: &[u8]) -> NewObject {
+        let object = Object { kind: ObjectKind::Blob, data: data.to_vec() };
+        NewObject { id: id_of(object.kind, data).unwrap(), object }
+    }
+
+    #[test]
+    fn names_are_gits() {
+        assert_eq!(blob(b"").id.to_string(), "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391");
+        assert_eq!(id_of(ObjectKind::Tree, b"").unwrap().to_string(), "4b825dc642cb6eb9a060e54bf8d69288fbee4904");
+    }
+
+    #[test]
+    fn an_empty_pack_is_gits_empty_pack() {
+        let pack = write(&[]).unwrap();
+        assert_eq!(pack.len(), 32);
+        assert_eq!(&pack[..12], b"PACK\0\0\0\x02\0\0\0\0");
+        assert_eq!(pack[12..16], [0x02, 0x9d, 0x08, 0x82]);
+    }
+
+    #[test]
+    fn a_small_pack_is_small() {
+        let objects: Vec<_> = (0..4u8).map(|n| blob(&[b'a' + n; 150])).collect();
+        assert!(write(&objects).unwrap().len() < 200);
+    }
+
+    #[test]
+    fn an_error_of_the_objects_comes_out_whole() {
+        let objects = [Err(Error::new(Reason::DiskFull, "no room"))].into_iter();
+        let error = Stream::new(1, objects).unwrap().read_to_end(&mut Vec::new()).unwrap_err();
+        assert_eq!(unwrap(error, |_| unreachable!()).reason(), Reason::DiskFull);
+    }
+}
