@@ -85,6 +85,8 @@ reasons! {
     SshNotFound: FixConfig, Caller;
     /// The server has no such repository, or does not show it to this key.
     RepositoryNotFound: FixConfig, Caller;
+    /// The repository is kept in a format that this agent does not read.
+    RepositoryUnsupported: FixConfig, Caller;
     /// The repository has no such branch.
     BranchNotFound: FixConfig, Caller;
     /// The repository has no commits.

@@ -4,6 +4,12 @@
 
 /// Largest pack taken from a link in one fetch, in bytes as it comes over the wire.
 pub const PACK_BYTES: u64 = 64 << 20;
+/// Most objects in one pack taken from a link.
+pub const PACK_OBJECTS: usize = 131_072;
+/// Most bytes that the objects of one pack come to after inflation, which bounds the time it takes to index it.
+pub const PACK_UNPACKED_BYTES: u64 = 4 << 30;
+/// Most bytes that one chain of deltas holds in memory while it is resolved; a link of it counts as 4 KiB at least.
+pub const DELTA_CHAIN_BYTES: u64 = 32 << 20;
 /// Largest single git object held in memory, in bytes after inflation.
 pub const OBJECT_BYTES: usize = 4 << 20;
 /// Largest commit object that is verified, in bytes.

@@ -7,3 +7,24 @@ pub mod fetch;
 pub mod pack;
 pub mod push;
 pub(crate) mod wire;
+//! Git's objects and packs, by gix's plumbing: how they are named, written, taken in, kept and read back.
+//!
+//! ```text
+//! pack::Stream --bytes--> intake --files--> packs::Packs --objects--> reconcile
+//!      ^                                        |
+//!      +--------------- graph::below -----------+     (what a tip needs, rewritten into one pack)
+//! ```
+//!
+//! gix lives here: its types do not pass this folder's border, except to a link, which speaks git's protocol. Nothing
+//! here decides which objects count (the ledger's record does) or trusts a byte that came over a link: every number in
+//! a pack is checked against [`limits`](crate::api::limits) before memory or time is spent on it.
+
+mod convert;
+pub mod graph;
+mod intake;
+pub mod pack;
+mod packs;
+pub mod repository;
+pub mod store;
+
+pub use store::PackStore;

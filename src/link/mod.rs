@@ -17,3 +17,11 @@ pub mod url;
 pub use cancel::Cancel;
 pub use ssh::{SshConfig, SshLink};
 pub use url::{SshUrl, Url};
+//! Ways to the hub: adapters behind the [`Link`](crate::reconcile::ports::Link) port.
+//!
+//! A link moves bytes and refs. It trusts nobody and decides nothing: what it fetched is proven elsewhere, before it
+//! counts.
+
+pub mod file;
+
+pub use file::FileLink;

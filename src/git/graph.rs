@@ -1,0 +1,146 @@
+//! What a commit and a tree name, and what hangs below a tree.
+//!
+//! A name that is no path component (`..`, `.git`, one with a slash) is refused wherever it stands, so that nobody
+//! behind this module can walk out of a folder by following a tree. Symbolic links and submodules are not followed: a
+//! link is a blob like any other, and the commit of a submodule is another repository's.
+
+use std::collections::HashSet;
+
+use gix::{
+    hash::Kind as HashKind,
+    objs::{CommitRefIter, TreeRefIter, commit::ref_iter::Token, tree::EntryKind},
+    validate::path::component,
+};
+
+use crate::{
+    api::{Error, Oid, Reason, Result, limits},
+    reconcile::ports::{ObjectKind, Objects},
+};
+
+/// What a commit names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lineage {
+    /// Its tree.
+    pub tree: Oid,
+    /// The commits it follows, in its order.
+    pub parents: Vec<Oid>,
+}
+
+/// Reads what a commit names; `None` if it is not there.
+///
+/// # Errors
+///
+/// `PackInvalid` if it is no commit; those of [`Objects::read`].
+pub fn lineage(objects: &dyn Objects, id: Oid) -> Result<Option<Lineage>> {
+    let Some(object) = objects.read(id, limits::COMMIT_BYTES)? else { return Ok(None) };
+    let invalid = || Error::new(Reason::PackInvalid, format!("object {id} is named as a commit and is none"));
+    if object.kind != ObjectKind::Commit {
+        return Err(invalid());
+    }
+    let (mut tree, mut parents) = (None, Vec::new());
+    for token in CommitRefIter::from_bytes(&object.data, HashKind::Sha1) {
+        match token.map_err(|e| invalid().caused_by(e))? {
+            Token::Tree { id } => tree = Some(id.into()),
+            Token::Parent { id } => parents.push(id.into()),
+            _ => break,
+        }
+    }
+    tree.map(|tree| Some(Lineage { tree, parents })).ok_or_else(invalid)
+}
+
+/// The objects that a tree names, in its order.
+///
+/// # Errors
+///
+/// `BadTreeEntry` for a name that is no path component; `PackInvalid` for bytes that are no tree.
+pub fn entries(id: Oid, data: &[u8]) -> impl Iterator<Item = Result<(Oid, ObjectKind)>> {
+    let names = move |entry: gix::objs::tree::EntryRef<'_>| {
+        let options = component::Options { protect_windows: false, protect_hfs: false, protect_ntfs: false };
+        gix::validate::path::component(entry.filename, None, options).map_err(|e| {
+            let what = format!("tree {id} has an entry named {:?}", entry.filename.to_string());
+            Error::new(Reason::BadTreeEntry, what).hint("remove that entry from the exchange").caused_by(e)
+        })?;
+        Ok(match entry.mode.kind() {
+            EntryKind::Tree => Some((entry.oid.into(), ObjectKind::Tree)),
+            EntryKind::Blob | EntryKind::BlobExecutable | EntryKind::Link => {
+                Some((entry.oid.into(), ObjectKind::Blob))
+            }
+            EntryKind::Commit => None,
+        })
+    };
+    TreeRefIter::from_bytes(data, HashKind::Sha1)
+        .map(move |entry| match entry {
+            Ok(entry) => names(entry),
+            Err(e) => Err(Error::new(Reason::PackInvalid, format!("tree {id} is damaged")).caused_by(e)),
+        })
+        .filter_map(Result::transpose)
+}
+
+/// A tree, its subtrees and their blobs, each once and a tree before what it names; without what is in `seen`, which
+/// then has them too. Blobs are named, not looked at.
+///
+/// # Errors
+///
+/// Those of [`entries`] and [`Objects::read`]; `PackInvalid` if a tree is missing.
+pub fn below(objects: &dyn Objects, root: Oid, seen: &mut HashSet<Oid>) -> Result<Vec<(Oid, ObjectKind)>> {
+    let mut found = Vec::new();
+    if seen.insert(root) {
+        found.push((root, ObjectKind::Tree));
+    }
+    let mut next = 0;
+    while let Some(&(id, kind)) = found.get(next) {
+        next += 1;
+        if kind == ObjectKind::Tree {
+            for entry in entries(id, &read(objects, id)?) {
+                let entry = entry?;
+                if seen.insert(entry.0) {
+                    found.push(entry);
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn read(objects: &dyn Objects, id: Oid) -> Result<Vec<u8>> {
+    match objects.read(id, limits::OBJECT_BYTES)? {
+        Some(object) if object.kind == ObjectKind::Tree => Ok(object.data),
+        Some(_) => Err(Error::new(Reason::PackInvalid, format!("object {id} is named as a tree and is none"))),
+        None => Err(Error::new(Reason::PackInvalid, format!("tree {id} is missing"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(mode: &str, name: &[u8]) -> Vec<u8> {
+        [mode.as_bytes(), b" ", name, b"\0", &[7; 20]].concat()
+    }
+
+    #[test]
+    fn links_are_blobs_and_submodules_are_passed_over() {
+        let id = Oid::new([7; 20]);
+        let data = [tree("40000", b"d"), tree("100755", b"x"), tree("120000", b"l"), tree("160000", b"m")].concat();
+        let named: Vec<_> = entries(id, &data).map(Result::unwrap).collect();
+        assert_eq!(named, [(id, ObjectKind::Tree), (id, ObjectKind::Blob), (id, ObjectKind::Blob)]);
+    }
+
+    #[test]
+    fn names_that_lead_elsewhere_are_refused() {
+        for name in [&b".."[..], b".", b"", b".git", b".GIT", b"a/b"] {
+            let data = tree("100644", name);
+            let entry = entries(Oid::new([0; 20]), &data).next().unwrap();
+            assert_eq!(entry.unwrap_err().reason(), Reason::BadTreeEntry, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_tree_are_refused() {
+        let data = tree("100644", b"x");
+        for bad in [&data[..data.len() - 1], b"junk", b"999999 x\0aaaaaaaaaaaaaaaaaaaa"] {
+            let entry = entries(Oid::new([0; 20]), bad).next().unwrap();
+            assert_eq!(entry.unwrap_err().reason(), Reason::PackInvalid);
+        }
+    }
+}

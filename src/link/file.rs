@@ -1,0 +1,120 @@
+//! The hub as a repository on this machine's disk: `file://` and plain paths, for tests, for a mounted share, and for
+//! a hub on the device itself.
+//!
+//! No git program takes part. What is fetched is packed here and goes through the same intake as a pack from a
+//! stranger. A published status is written as loose objects, each durable before the ref moves. The repository's
+//! hooks are not run, so that rules which the hub enforces by hooks do not hold on this link; whoever can write the
+//! repository's files could pass them by anyway.
+
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    api::{Error, Oid, Reason, Result, limits},
+    git::{
+        graph, pack,
+        repository::{RefName, Repository},
+    },
+    reconcile::ports::{Link, Listing, NewObject, ObjectKind, Objects, Quarantine},
+};
+
+/// A link to a repository on this machine's disk.
+pub struct FileLink {
+    path: PathBuf,
+    branch: RefName,
+    status: RefName,
+    repository: Option<Repository>,
+}
+
+impl FileLink {
+    /// A link to the repository at `path`. The branch is named as people do (`main`), the status ref in full
+    /// (`refs/giter/status/pump-07`). The disk is not touched before the first call of [`Link::list`].
+    ///
+    /// # Errors
+    ///
+    /// `BadConfig` if git would not take one of the names.
+    pub fn open(path: &Path, branch: &str, status_ref: &str) -> Result<Self> {
+        let branch = RefName::new(&format!("refs/heads/{branch}"))?;
+        Ok(Self { path: path.to_owned(), branch, status: RefName::new(status_ref)?, repository: None })
+    }
+
+    fn repository(&self) -> Result<&Repository> {
+        self.repository.as_ref().ok_or_else(|| Error::new(Reason::Bug, "the link was used before it was listed"))
+    }
+}
+
+impl Link for FileLink {
+    fn list(&mut self) -> Result<Listing> {
+        let repository = self.repository.insert(Repository::open(&self.path)?);
+        let status = repository.value(&self.status)?;
+        if let Some(branch) = repository.value(&self.branch)? {
+            return Ok(Listing { branch, status });
+        }
+        let path = self.path.display();
+        if repository.has_branches()? {
+            let what = format!("the repository at {path} has no {}", self.branch.as_str());
+            return Err(Error::new(Reason::BranchNotFound, what).hint("check link.branch"));
+        }
+        Err(Error::new(Reason::RepositoryEmpty, format!("the repository at {path} has no commits")))
+    }
+
+    fn fetch(&mut self, want: Oid, have: Option<Oid>, into: &mut dyn Quarantine) -> Result<()> {
+        let repository = self.repository()?;
+        let names = wanted(repository, want, have)?;
+        let objects = pack::pick(repository, &names, limits::OBJECT_BYTES).map(|object| object.map_err(too_large));
+        into.ingest(&mut pack::Stream::new(names.len(), objects)?)
+    }
+
+    fn publish(&mut self, old: Option<Oid>, new: Oid, objects: &[NewObject]) -> Result<()> {
+        let repository = self.repository()?;
+        repository.write(objects)?;
+        repository.move_ref(&self.status, old, new)
+    }
+
+    fn close(&mut self) {
+        self.repository = None;
+    }
+}
+
+/// The names of all that is to be sent, as `git upload-pack` finds it for a client whose history begins at `have`:
+/// `want` and every commit behind it up to `have`, and what their trees have and `have`'s tree has not. Without
+/// `have`, the one commit and its tree.
+fn wanted(repository: &Repository, want: Oid, have: Option<Oid>) -> Result<Vec<(Oid, ObjectKind)>> {
+    let mut seen: HashSet<Oid> = have.into_iter().collect();
+    if let Some(lineage) = have.map(|have| graph::lineage(repository, have)).transpose()?.flatten() {
+        graph::below(repository, lineage.tree, &mut seen)?;
+    }
+    let mut commits: Vec<_> = Some(want).filter(|&want| have != Some(want)).into_iter().collect();
+    let mut names = Vec::new();
+    while let Some(&commit) = commits.get(names.len()) {
+        names.push((commit, ObjectKind::Commit));
+        if commits.len() > limits::RANGE_COMMITS {
+            let what = format!("the hub has more than {} new commits", limits::RANGE_COMMITS);
+            return Err(Error::new(Reason::RangeTooLong, what));
+        }
+        if have.is_some() {
+            let parents = graph::lineage(repository, commit)?.map(|lineage| lineage.parents).unwrap_or_default();
+            for parent in parents {
+                if repository.has(parent)? && seen.insert(parent) {
+                    commits.push(parent);
+                }
+            }
+        }
+    }
+    for commit in commits {
+        let missing = || Error::new(Reason::PackInvalid, format!("commit {commit} is missing in the hub"));
+        let tree = graph::lineage(repository, commit)?.ok_or_else(missing)?.tree;
+        names.extend(graph::below(repository, tree, &mut seen)?);
+    }
+    Ok(names)
+}
+
+/// An object over its limit makes the fetch too large, as it would over any other link.
+fn too_large(error: Error) -> Error {
+    match error.reason() {
+        Reason::FileTooLarge => Error::new(Reason::PackTooLarge, error.to_string()).hint("keep large files out of the exchange"),
+        _ => error,
+    }
+}
