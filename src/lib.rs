@@ -13,24 +13,19 @@
 //! * floor 1, bytes to words: [`codec`], bounded parsers that never panic;
 //! * floor 2, decisions: [`reconcile`], the ports, the proof types and one tick, synchronous functions over values;
 //! * floor 3, effects: [`git`], [`link`], [`drivers`], [`disk`], the real adapters behind the ports. They are
-//!   strangers to each other and meet only through the ports (a link alone knows git's packs);
-//! * floor 4, the programs: `bin/giterd` (the smol shell) and `bin/giterctl` (the publisher's side), and in [`cli`]
-//!   what both say in the same way.
 //!   strangers to each other and meet only through the ports (a link alone knows git's packs; all of them may replace
 //!   a file by [`disk::atomic`]);
-//! * floor 4, the programs: `bin/giterd` (the smol shell) and `bin/giterctl` (the publisher's side).
+//! * floor 4, the programs: `bin/giterd` (the smol shell) and `bin/giterctl` (the publisher's side), and in [`cli`]
+//!   what both say in the same way.
 //!
 //! gix lives in [`git`] (its pure object parsers also in [`reconcile::verify`] and [`reconcile::decode`]), smol in
 //! `bin/giterd`, the wall clock in `bin/`. Time, randomness and cancellation are arguments everywhere else.
 
 pub mod api;
 pub mod cli;
-
 pub mod codec;
-
-pub mod reconcile;
-
 pub mod disk;
 pub mod drivers;
 pub mod git;
 pub mod link;
+pub mod reconcile;

@@ -2,7 +2,7 @@
 //!
 //! Nothing here does I/O or decides anything; a codec says where the bytes are wrong.
 
-pub mod config;
 pub mod boardfile;
+pub mod config;
 pub mod manifest;
 pub mod record;

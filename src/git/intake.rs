@@ -243,7 +243,10 @@ impl<'a> Incoming<'a> {
     fn count(&mut self, bytes: u64) -> Result<()> {
         self.unpacked = self.unpacked.saturating_add(bytes);
         if bytes > limits::OBJECT_BYTES as u64 {
-            return Err(too_large(format!("the pack has an object of {bytes} bytes, more than {}", limits::OBJECT_BYTES)));
+            return Err(too_large(format!(
+                "the pack has an object of {bytes} bytes, more than {}",
+                limits::OBJECT_BYTES
+            )));
         }
         if self.unpacked > self.bounds.unpacked {
             return Err(too_large(format!("the pack comes to more than {} bytes", self.bounds.unpacked)));

@@ -1,18 +1,11 @@
-//! Git's objects, packs and protocols, by gix's plumbing.
-//!
-//! gix lives here: its types do not pass this folder's border.
-
-mod convert;
-pub mod fetch;
-pub mod pack;
-pub mod push;
-pub(crate) mod wire;
-//! Git's objects and packs, by gix's plumbing: how they are named, written, taken in, kept and read back.
+//! Git's objects, packs and protocols, by gix's plumbing: how they are named, written, taken in, kept and read back.
 //!
 //! ```text
 //! pack::Stream --bytes--> intake --files--> packs::Packs --objects--> reconcile
 //!      ^                                        |
 //!      +--------------- graph::below -----------+     (what a tip needs, rewritten into one pack)
+//!
+//! fetch, push                               the wire: protocol v2 and send-pack over a pair of byte streams
 //! ```
 //!
 //! gix lives here: its types do not pass this folder's border, except to a link, which speaks git's protocol. Nothing
@@ -20,11 +13,14 @@ pub(crate) mod wire;
 //! a pack is checked against [`limits`](crate::api::limits) before memory or time is spent on it.
 
 mod convert;
+pub mod fetch;
 pub mod graph;
 mod intake;
 pub mod pack;
 mod packs;
+pub mod push;
 pub mod repository;
 pub mod store;
+pub(crate) mod wire;
 
 pub use store::PackStore;

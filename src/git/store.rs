@@ -71,7 +71,8 @@ impl PackStore {
             _ => {}
         }
         let stems = keep.iter().flat_map(|generation| &generation.packs).map(|&pack| self.stem(pack));
-        let named: HashSet<_> = stems.flat_map(|stem| [stem.with_extension("pack"), stem.with_extension("idx")]).collect();
+        let named: HashSet<_> =
+            stems.flat_map(|stem| [stem.with_extension("pack"), stem.with_extension("idx")]).collect();
         for entry in fs::read_dir(&self.packs).map_err(failed("list", &self.packs))? {
             let path = entry.map_err(failed("list", &self.packs))?.path();
             if !named.contains(&path) {
@@ -80,12 +81,9 @@ impl PackStore {
         }
         Ok(())
     }
-}
 
-impl Store for PackStore {
-    fn recover(&mut self, keep: &[&Generation]) -> Result<bool> {
-        self.sweep(keep)?;
-        for &pack in keep.iter().flat_map(|generation| &generation.packs) {
+    fn is_sound(&self, generation: &Generation) -> Result<bool> {
+        for &pack in &generation.packs {
             let stem = self.stem(pack);
             let file = Checked::read(&stem.with_extension("pack"))?;
             let index = Checked::read(&stem.with_extension("idx"))?;
@@ -96,6 +94,13 @@ impl Store for PackStore {
             }
         }
         Ok(true)
+    }
+}
+
+impl Store for PackStore {
+    fn recover(&mut self, keep: &[&Generation]) -> Result<Vec<bool>> {
+        self.sweep(keep)?;
+        keep.iter().map(|generation| self.is_sound(generation)).collect()
     }
 
     fn objects(&self, generation: &Generation) -> Result<Box<dyn Objects + '_>> {

@@ -12,7 +12,7 @@ use std::{
 };
 
 use crate::{
-    api::{Error, Oid, Reason, Result, limits},
+    api::{Error, Oid, Reason, Result, ledger::HubTraits, limits},
     git::{
         graph, pack,
         repository::{RefName, Repository},
@@ -76,6 +76,10 @@ impl Link for FileLink {
     fn close(&mut self) {
         self.repository = None;
     }
+
+    fn traits(&self) -> HubTraits {
+        HubTraits::default()
+    }
 }
 
 /// The names of all that is to be sent, as `git upload-pack` finds it for a client whose history begins at `have`:
@@ -114,7 +118,9 @@ fn wanted(repository: &Repository, want: Oid, have: Option<Oid>) -> Result<Vec<(
 /// An object over its limit makes the fetch too large, as it would over any other link.
 fn too_large(error: Error) -> Error {
     match error.reason() {
-        Reason::FileTooLarge => Error::new(Reason::PackTooLarge, error.to_string()).hint("keep large files out of the exchange"),
+        Reason::FileTooLarge => {
+            Error::new(Reason::PackTooLarge, error.to_string()).hint("keep large files out of the exchange")
+        }
         _ => error,
     }
 }

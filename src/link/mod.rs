@@ -1,27 +1,74 @@
-//! The ways to the hub and back.
+//! Ways to the hub: adapters behind the [`Link`](crate::reconcile::ports::Link) port.
 //!
 //! ```text
 //! remote::Remote --git::fetch, git::push--> stream::Stream <--makes-- stream::Connector (ssh::SystemSsh)
+//! file::FileLink --git::repository--------> a repository on a mounted file system
 //! ```
 //!
-//! A link knows git's protocols and nothing of what an exchange means.
+//! A link moves bytes and refs. It trusts nobody and decides nothing: what it fetched is proven elsewhere, before it
+//! counts.
 
 pub mod cancel;
 mod child;
 mod diagnosis;
+pub mod file;
 pub mod remote;
 pub mod ssh;
 pub mod stream;
 pub mod url;
 
+use std::{path::PathBuf, time::Duration};
+
 pub use cancel::Cancel;
+pub use file::FileLink;
 pub use ssh::{SshConfig, SshLink};
 pub use url::{SshUrl, Url};
-//! Ways to the hub: adapters behind the [`Link`](crate::reconcile::ports::Link) port.
-//!
-//! A link moves bytes and refs. It trusts nobody and decides nothing: what it fetched is proven elsewhere, before it
-//! counts.
 
-pub mod file;
+use crate::{
+    api::{Result, ledger::HubTraits},
+    reconcile::ports::Link,
+};
 
-pub use file::FileLink;
+/// Where the hub is and how it is reached.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `ssh://`, scp form, `file://` or a path.
+    pub url: String,
+    /// The branch's short name.
+    pub branch: String,
+    /// The full name of the device's status ref.
+    pub status_ref: String,
+    /// The SSH private key; ssh's own choice where there is none.
+    pub identity: Option<PathBuf>,
+    /// The only file that host keys are looked up in; ssh's own choice where there is none.
+    pub known_hosts: Option<PathBuf>,
+    /// The ssh program: a path, or a name to look up in `PATH`.
+    pub program: PathBuf,
+    /// How long silence is borne.
+    pub timeout: Duration,
+}
+
+/// The link that the URL asks for. Nothing is contacted yet.
+///
+/// # Errors
+///
+/// `BadConfig` if the URL is none, or a name is none that git takes.
+pub fn open(settings: &Settings, learned: HubTraits, cancel: Cancel) -> Result<Box<dyn Link>> {
+    let Settings { branch, status_ref, .. } = settings;
+    Ok(match settings.url.parse()? {
+        Url::File(path) => Box::new(FileLink::open(&path, branch, status_ref)?),
+        Url::Ssh(url) => {
+            let config = SshConfig {
+                url,
+                branch: branch.clone(),
+                status_ref: status_ref.clone(),
+                identity: settings.identity.clone(),
+                known_hosts: settings.known_hosts.clone(),
+                program: settings.program.clone(),
+                timeout: settings.timeout,
+                protocol_in_command: learned.protocol_in_command,
+            };
+            Box::new(SshLink::new(config, cancel))
+        }
+    })
+}

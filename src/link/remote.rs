@@ -33,11 +33,6 @@ impl<C: Connector> Remote<C> {
         }
     }
 
-    /// What is known of the hub by now. Handed to the next link, it saves that one a connection.
-    pub fn traits(&self) -> HubTraits {
-        self.traits
-    }
-
     fn list_with(&mut self, version: Version2) -> Result<Listing> {
         let mut hub = UploadPack::new(self.connector.connect(Service::UploadPack, version)?);
         let listing = hub.list([&self.branch_ref, &self.status_ref]).and_then(|[branch, status]| match branch {
@@ -109,6 +104,10 @@ impl<C: Connector> Link for Remote<C> {
         if let Some(hub) = self.conversation.take() {
             hub.into_stream().close();
         }
+    }
+
+    fn traits(&self) -> HubTraits {
+        self.traits
     }
 }
 

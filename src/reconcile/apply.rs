@@ -129,6 +129,29 @@ pub fn preview(bound: &[Bound], owned: &[Owned], board: &mut dyn Board) -> Vec<(
     list
 }
 
+/// What there is to say of each resource from looking alone: whatever a reconciliation would change is reported.
+pub fn look(bound: &[Bound], owned: &[Owned], board: &mut dyn Board) -> Vec<Outcome> {
+    let look_at = |Bound { resource, goal }: &Bound| {
+        let mut outcome = Outcome::of(&resource.key, Some(resource.digest));
+        let owned = owned.iter().find(|owned| owned.is_for(&resource.key, goal));
+        outcome.corrected = owned.map_or(0, |owned| owned.corrected);
+        match board.observe(goal) {
+            Ok(observed) => {
+                let decision = plan::decide(&resource.key, goal, resource.spec.drift(), owned, &observed);
+                outcome.observed = Some(observed);
+                outcome.reported = match decision {
+                    Decision::Change(change) if change.why != Why::Adopt => Some(change.found),
+                    Decision::Report(found) => Some(found),
+                    _ => None,
+                };
+            }
+            Err(error) => outcome.error = Some(error),
+        }
+        outcome
+    };
+    bound.iter().map(look_at).collect()
+}
+
 /// Releases what is gone and brings every resource to its goal. `owned` is brought up to date.
 pub fn reconcile(bound: &[Bound], owned: &mut Vec<Owned>, board: &mut dyn Board) -> Vec<Outcome> {
     let mut outcomes = release_stale(bound, owned, board);

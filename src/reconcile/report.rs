@@ -83,6 +83,11 @@ pub fn device_conditions(synced: &Result<(), &Error>, resources: &[ResourceStatu
     [synced, ready].into_iter().collect()
 }
 
+/// Whether the device says of itself that it follows the branch and that all is ready.
+pub fn is_ready(status: &DeviceStatus) -> bool {
+    status.conditions.iter().all(|condition| condition.status == Status::True)
+}
+
 /// A digest of all in a status that is worth a push. Sequence and uptime are not, nor is the revision on its own: a
 /// commit that changes nothing for this device must not make a whole fleet push.
 pub fn digest(status: &DeviceStatus) -> Result<[u8; 16]> {
