@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de};
 
 use super::{Error, limits};
 
@@ -43,7 +43,7 @@ impl fmt::Display for ConditionStatus {
 }
 
 /// A text of at most `N` bytes; what is cut off is marked with `…`.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Text<const N: usize>(heapless::String<N>);
 
@@ -76,6 +76,16 @@ impl<const N: usize> fmt::Display for Text<N> {
 impl<const N: usize> fmt::Debug for Text<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl<'de, const N: usize> Deserialize<'de> for Text<N> {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = heapless::String::deserialize(deserializer)?;
+        if text.contains(char::is_control) {
+            return Err(de::Error::custom("a text has no control characters"));
+        }
+        Ok(Self(text))
     }
 }
 

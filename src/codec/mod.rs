@@ -6,3 +6,4 @@ pub mod boardfile;
 pub mod config;
 pub mod manifest;
 pub mod record;
+pub mod status;

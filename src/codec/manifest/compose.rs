@@ -16,8 +16,13 @@ use crate::api::{Reason, limits};
 
 /// Calls `visit` with each document that can be read.
 pub(super) fn each_document(text: &str, sink: &Sink<'_>, mut visit: impl FnMut(Rc<Node>)) {
+    let options = granit_parser::options! {
+        flow_nesting_limit: limits::MANIFEST_DEPTH,
+        block_nesting_limit: limits::MANIFEST_DEPTH,
+    };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut composer = Composer {
-        parser: Parser::new_from_str(text.strip_prefix('\u{feff}').unwrap_or(text)),
+        parser: Parser::new_from_str_with_options(text, options),
         sink,
         anchors: HashMap::new(),
         left: limits::MANIFEST_WEIGHT,
@@ -166,8 +171,7 @@ impl<'t> Composer<'t> {
         if depth <= limits::MANIFEST_DEPTH {
             return Ok(());
         }
-        let message = format!("lists and mappings nest deeper than {} levels", limits::MANIFEST_DEPTH);
-        self.sink.say(Reason::YamlTooComplex, mark, path, message);
+        self.sink.say(Reason::YamlTooComplex, mark, path, too_deep());
         Err(Stop::Document)
     }
 
@@ -182,11 +186,11 @@ impl<'t> Composer<'t> {
     }
 
     fn broken(&self, error: &ScanError) -> Stop {
-        let reason = match error.kind() {
-            ErrorKind::RecursionLimitExceeded | ErrorKind::AnchorCountOverflow => Reason::YamlTooComplex,
-            _ => Reason::YamlSyntax,
+        let (reason, message) = match error.kind() {
+            ErrorKind::RecursionLimitExceeded => (Reason::YamlTooComplex, too_deep()),
+            kind => (Reason::YamlSyntax, kind.to_string()),
         };
-        self.sink.say(reason, mark(*error.marker()), Path::Root, error.kind().to_string());
+        self.sink.say(reason, mark(*error.marker()), Path::Root, message);
         Stop::Document
     }
 
@@ -200,6 +204,10 @@ struct Key {
     text: Box<str>,
     mark: Mark,
     is_merge: bool,
+}
+
+fn too_deep() -> String {
+    format!("lists and mappings nest deeper than {} levels", limits::MANIFEST_DEPTH)
 }
 
 fn mark(marker: Marker) -> Mark {

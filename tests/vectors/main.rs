@@ -1,0 +1,129 @@
+//! Every released wire form, pinned: what an older program wrote is read, and what is written has not changed.
+//!
+//! A vector is never edited. A new form gets a new version and a vector of its own.
+
+use giter_edge::{
+    api::{
+        Condition, ConditionStatus, ConditionType, DeviceStatus, Oid, Reason, ResourceStatus,
+        board::{Bias, Level, LineConfig},
+        condition::Text,
+        ledger::{Accepted, Generation, HubTraits, LastStatus, Owned, Record, Refused, Release},
+        status::{Clock, Field},
+    },
+    codec::{record, status},
+};
+
+const STATUS_V1: &[u8] = include_bytes!("status-v1.postcard");
+const RECORD_V1: &[u8] = include_bytes!("record-v1.bin");
+
+fn oid(byte: u8) -> Oid {
+    Oid::new([byte; 20])
+}
+
+fn device_status() -> DeviceStatus {
+    use ConditionStatus::{False, True, Unknown};
+    use ConditionType::{Degraded, Drifted, Ready, Synced};
+    let motd = ResourceStatus {
+        key: "File/motd".parse().unwrap(),
+        observed_digest: oid(0x11),
+        conditions: [Condition::new(Ready, True, "Applied", "")].into_iter().collect(),
+        observed: [Field::new("size", 6), Field::new("mode", "0644")].into_iter().collect(),
+    };
+    let relay = ResourceStatus {
+        key: "GpioLine/pump-relay".parse().unwrap(),
+        observed_digest: oid(0x22),
+        conditions: [
+            Condition::new(Ready, True, "Corrected", "driven high again"),
+            Condition::new(Drifted, True, "ChangedOutside", "value: low, not high"),
+        ]
+        .into_iter()
+        .collect(),
+        observed: [Field::new("value", "high")].into_iter().collect(),
+    };
+    let activity = ResourceStatus {
+        key: "Led/activity".parse().unwrap(),
+        observed_digest: oid(0x22),
+        conditions: [
+            Condition::new(Ready, Unknown, "LedFailed", "cannot read it"),
+            Condition::new(Degraded, True, "LedFailed", "cannot write to ACT: I/O error – on «ACT»"),
+        ]
+        .into_iter()
+        .collect(),
+        observed: Default::default(),
+    };
+    DeviceStatus {
+        device: "site-a/pump-07".parse().unwrap(),
+        board: Text::new("raspberry-pi-4b"),
+        agent: Text::new("0.1.0"),
+        boot_id: *b"\x5f\x0c\x1f\x0e\x3d\x5b\x4d\x0e\x9a\x7c\x2b\x6e\x8f\x1a\x4c\x3d",
+        sequence: 300,
+        uptime: 86_400,
+        clock: Clock::Plausible,
+        observed_revision: Some(oid(0xab)),
+        advances: 17,
+        conditions: [
+            Condition::new(Synced, False, "UnsignedCommit", "the commit cdcdcdcdcdcd has no signature"),
+            Condition::new(Ready, False, "NotReady", "2 of 3 resources are ready"),
+        ]
+        .into_iter()
+        .collect(),
+        resources: vec![motd, relay, activity],
+        lost: 1,
+    }
+}
+
+fn ledger_record() -> Record {
+    let line = LineConfig { output: Some(Level::Low), active_low: true, bias: Some(Bias::PullUp) };
+    let owned = |key: &str, release: Release, applied: Option<[u8; 16]>| Owned {
+        key: key.parse().unwrap(),
+        release,
+        applied,
+        corrected: 2,
+    };
+    let accepted = |byte: u8| Accepted {
+        commit: oid(byte),
+        tree: oid(byte + 1),
+        time: 1_795_000_000 + i64::from(byte),
+        signer: "ops@plant-7".into(),
+    };
+    Record {
+        serial: 300,
+        tip: Some(accepted(0x20)),
+        generation: Generation { packs: vec![oid(0x30), oid(0x31)] },
+        previous: Some((accepted(0x10), Generation { packs: vec![oid(0x30)] })),
+        advances: 17,
+        exchange: Some("5f0c1f0e3d5b4d0e9a7c2b6e8f1a4c3d".parse().unwrap()),
+        owned: vec![
+            owned("File/motd", Release::RemoveFile("/etc/motd".into()), Some([1; 16])),
+            owned("File/issue", Release::Keep, Some([2; 16])),
+            owned("GpioLine/pump-relay", Release::Line { line: "GPIO17".into(), last: Some(line) }, None),
+            owned("GpioLine/door", Release::Line { line: "GPIO18".into(), last: None }, Some([3; 16])),
+            owned("Led/activity", Release::Led { led: "ACT".into(), brightness: 255 }, Some([4; 16])),
+        ],
+        status: Some(LastStatus { commit: oid(0x40), parent: Some(oid(0x41)), sequence: 299, digest: [5; 16] }),
+        refused: Some(Refused {
+            tip: oid(0x50),
+            inputs: [6; 16],
+            reason: Reason::UnsignedCommit,
+            message: "the commit has no signature".into(),
+        }),
+        hub: HubTraits { protocol_in_command: true },
+    }
+}
+
+#[test]
+fn status_v1_is_read_and_written() {
+    assert_eq!(status::decode(STATUS_V1), Ok(device_status()));
+    assert_eq!(status::encode(&device_status()).unwrap(), STATUS_V1);
+}
+
+#[test]
+fn status_v1_reads_as_yaml() {
+    assert_eq!(status::to_yaml(&device_status()).unwrap(), include_str!("status-v1.yaml"));
+}
+
+#[test]
+fn record_v1_is_read_and_written() {
+    assert_eq!(record::decode(RECORD_V1), Ok(ledger_record()));
+    assert_eq!(record::encode(&ledger_record()).unwrap(), RECORD_V1);
+}
