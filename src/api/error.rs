@@ -194,6 +194,18 @@ reasons! {
     /// The board took the change, and shows something else.
     NotConverged: FixBoard, No;
 
+    // The publisher's side.
+    /// There is no `git` program.
+    GitNotFound: FixConfig, Caller;
+    /// git refused what it was told to do.
+    GitFailed: FixConfig, Caller;
+    /// The exchange and its statuses have no such resource.
+    ResourceNotFound: FixManifest, No;
+    /// The file is not a device's status.
+    StatusInvalid: Retry, No;
+    /// A step of the demo is not as told.
+    NotAsTold: Bug, No;
+
     // The device itself.
     /// The command line is wrong.
     Usage: FixConfig, Caller;
