@@ -62,9 +62,7 @@ pub fn entries(id: Oid, data: &[u8]) -> impl Iterator<Item = Result<(Oid, Object
         })?;
         Ok(match entry.mode.kind() {
             EntryKind::Tree => Some((entry.oid.into(), ObjectKind::Tree)),
-            EntryKind::Blob | EntryKind::BlobExecutable | EntryKind::Link => {
-                Some((entry.oid.into(), ObjectKind::Blob))
-            }
+            EntryKind::Blob | EntryKind::BlobExecutable | EntryKind::Link => Some((entry.oid.into(), ObjectKind::Blob)),
             EntryKind::Commit => None,
         })
     };

@@ -243,7 +243,10 @@ impl<'a> Incoming<'a> {
     fn count(&mut self, bytes: u64) -> Result<()> {
         self.unpacked = self.unpacked.saturating_add(bytes);
         if bytes > limits::OBJECT_BYTES as u64 {
-            return Err(too_large(format!("the pack has an object of {bytes} bytes, more than {}", limits::OBJECT_BYTES)));
+            return Err(too_large(format!(
+                "the pack has an object of {bytes} bytes, more than {}",
+                limits::OBJECT_BYTES
+            )));
         }
         if self.unpacked > self.bounds.unpacked {
             return Err(too_large(format!("the pack comes to more than {} bytes", self.bounds.unpacked)));
@@ -337,14 +340,14 @@ impl Chains {
         let mut held = bytes.max(LINK_BYTES);
         match header {
             Header::OfsDelta { base_distance } => {
-                let base = offset.checked_sub(base_distance).unwrap_or_default();
+                let base = offset.saturating_sub(base_distance);
                 let at = self.held.binary_search_by_key(&base, |&(offset, _)| offset);
                 let at = at.map_err(|_| invalid("a delta has no base"))?;
                 self.sum += held;
                 held += self.held[at].1;
             }
             Header::RefDelta { base_id } => {
-                self.named |= !bases.has(base_id.into())?;
+                self.named |= bases.kind(base_id.into())?.is_none();
                 self.sum += held;
             }
             _ => self.largest = self.largest.max(held),

@@ -117,5 +117,6 @@ fn unreadable(id: Oid, error: gix::Error) -> Error {
 }
 
 fn damaged(what: String) -> Error {
-    Error::new(Reason::StateFailed, what).hint("restart giterd: it falls back to the last sound state and fetches again")
+    Error::new(Reason::StateFailed, what)
+        .hint("restart giterd: it falls back to the last sound state and fetches again")
 }

@@ -86,8 +86,8 @@ impl Repository {
             alloc_limit_bytes: Some(limits::DELTA_CHAIN_BYTES as usize + 2 * limits::OBJECT_BYTES),
             ..Default::default()
         };
-        let objects = odb::at_opts(dir.join("objects"), HashKind::Sha1, None, options)
-            .map_err(|e| not_found().caused_by(e))?;
+        let objects =
+            odb::at_opts(dir.join("objects"), HashKind::Sha1, None, options).map_err(|e| not_found().caused_by(e))?;
         let options = init::Options { write_reflog: WriteReflog::Disable, ..Default::default() };
         let refs = file::Store::at_opts(dir.clone(), HashKind::Sha1, options);
         Ok(Self { dir, objects, refs })

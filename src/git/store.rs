@@ -50,7 +50,11 @@ impl PackStore {
     /// `DiskFull`, `StateReadOnly`, `StateFailed`.
     pub fn open(dir: &Path) -> Result<Self> {
         let store = Self { packs: dir.join("packs"), quarantine: dir.join("quarantine") };
-        make_folder(&store.packs)?;
+        if !store.packs.is_dir() {
+            make_folder(&store.packs)?;
+            sync_folder(dir)?;
+            sync_folder(&dir.join(".."))?;
+        }
         Ok(store)
     }
 
@@ -64,6 +68,14 @@ impl PackStore {
         Ok(packs)
     }
 
+    /// Whether a pack and its index are there, each with the checksum it ends in, and are those of this name.
+    fn is_sound(&self, pack: Oid) -> Result<bool> {
+        let stem = self.stem(pack);
+        let Some(file) = Checked::read(&stem.with_extension("pack"))? else { return Ok(false) };
+        let Some(index) = Checked::read(&stem.with_extension("idx"))? else { return Ok(false) };
+        Ok(file.sum == *pack.as_bytes() && index.before == *pack.as_bytes())
+    }
+
     /// Removes the quarantine and every file among the packs that no generation names.
     fn sweep(&self, keep: &[&Generation]) -> Result<()> {
         match fs::remove_dir_all(&self.quarantine) {
@@ -71,7 +83,8 @@ impl PackStore {
             _ => {}
         }
         let stems = keep.iter().flat_map(|generation| &generation.packs).map(|&pack| self.stem(pack));
-        let named: HashSet<_> = stems.flat_map(|stem| [stem.with_extension("pack"), stem.with_extension("idx")]).collect();
+        let named: HashSet<_> =
+            stems.flat_map(|stem| [stem.with_extension("pack"), stem.with_extension("idx")]).collect();
         for entry in fs::read_dir(&self.packs).map_err(failed("list", &self.packs))? {
             let path = entry.map_err(failed("list", &self.packs))?.path();
             if !named.contains(&path) {
@@ -86,12 +99,7 @@ impl Store for PackStore {
     fn recover(&mut self, keep: &[&Generation]) -> Result<bool> {
         self.sweep(keep)?;
         for &pack in keep.iter().flat_map(|generation| &generation.packs) {
-            let stem = self.stem(pack);
-            let file = Checked::read(&stem.with_extension("pack"))?;
-            let index = Checked::read(&stem.with_extension("idx"))?;
-            if !file.is_some_and(|file| file.sum == *pack.as_bytes())
-                || !index.is_some_and(|index| index.before == *pack.as_bytes())
-            {
+            if !self.is_sound(pack)? {
                 return Ok(false);
             }
         }
@@ -287,11 +295,7 @@ fn remove(stem: &Path) {
 
 /// Makes a folder that only its owner can enter, and the folders above it, where there is none.
 fn make_folder(path: &Path) -> Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("make", path))?;
-    path.ancestors().skip(1).take(2).try_for_each(sync_folder)
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("make", path))
 }
 
 fn sync_folder(path: &Path) -> Result<()> {

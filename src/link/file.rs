@@ -114,7 +114,9 @@ fn wanted(repository: &Repository, want: Oid, have: Option<Oid>) -> Result<Vec<(
 /// An object over its limit makes the fetch too large, as it would over any other link.
 fn too_large(error: Error) -> Error {
     match error.reason() {
-        Reason::FileTooLarge => Error::new(Reason::PackTooLarge, error.to_string()).hint("keep large files out of the exchange"),
+        Reason::FileTooLarge => {
+            Error::new(Reason::PackTooLarge, error.to_string()).hint("keep large files out of the exchange")
+        }
         _ => error,
     }
 }
