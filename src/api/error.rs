@@ -61,6 +61,11 @@ macro_rules! reasons {
                 match self { $(Reason::$name => stringify!($name),)* }
             }
 
+            /// The reason of that text, if there is one.
+            pub fn named(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|reason| reason.as_str() == text)
+            }
+
             /// Who can mend it.
             pub const fn class(self) -> Class {
                 match self { $(Reason::$name => Class::$class,)* }

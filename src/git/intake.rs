@@ -340,14 +340,14 @@ impl Chains {
         let mut held = bytes.max(LINK_BYTES);
         match header {
             Header::OfsDelta { base_distance } => {
-                let base = offset.checked_sub(base_distance).unwrap_or_default();
+                let base = offset.saturating_sub(base_distance);
                 let at = self.held.binary_search_by_key(&base, |&(offset, _)| offset);
                 let at = at.map_err(|_| invalid("a delta has no base"))?;
                 self.sum += held;
                 held += self.held[at].1;
             }
             Header::RefDelta { base_id } => {
-                self.named |= !bases.has(base_id.into())?;
+                self.named |= bases.kind(base_id.into())?.is_none();
                 self.sum += held;
             }
             _ => self.largest = self.largest.max(held),
