@@ -34,3 +34,13 @@ impl From<ObjectKind> for Kind {
         }
     }
 }
+
+/// The kind of an object that an exchange can hold; none for an annotated tag.
+pub(crate) fn kind(kind: Kind) -> Option<ObjectKind> {
+    match kind {
+        Kind::Commit => Some(ObjectKind::Commit),
+        Kind::Tree => Some(ObjectKind::Tree),
+        Kind::Blob => Some(ObjectKind::Blob),
+        Kind::Tag => None,
+    }
+}
