@@ -89,6 +89,26 @@ fn a_rotten_object_is_an_error_and_never_another_object() {
 }
 
 #[test]
+fn files_of_another_pack_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = PackStore::open(folder.path()).unwrap();
+    let [one, two] = [&b"content"[..], b"contour"].map(|content| snapshot(content, &[]));
+    let [first, second] = [&one, &two].map(|objects| advance(&mut store, &Generation::default(), objects));
+    let path = |generation: &Generation, extension| {
+        folder.path().join("packs").join(format!("pack-{}.{extension}", generation.packs[0]))
+    };
+    let sound = fs::read(path(&first, "idx")).unwrap();
+    fs::copy(path(&second, "idx"), path(&first, "idx")).unwrap();
+    assert!(!store.recover(&[&first, &second]).unwrap());
+    fs::write(path(&first, "idx"), sound).unwrap();
+    fs::copy(path(&second, "pack"), path(&first, "pack")).unwrap();
+    assert!(!store.recover(&[&first, &second]).unwrap());
+    // Both packs are laid out alike, so that only the object's own hash tells.
+    let reader = store.objects(&first).unwrap();
+    assert_eq!(reader.read(one[0].id, 100).unwrap_err().reason(), Reason::StateFailed);
+}
+
+#[test]
 fn leftovers_are_swept_and_a_clean_store_is_not_written() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("store");

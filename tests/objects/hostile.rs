@@ -198,20 +198,35 @@ fn entries_that_are_not_what_they_say_are_refused() {
         forge.entry(kind, 3, b"", b"abc");
         assert_refused(&forge.seal(), Reason::PackInvalid);
     }
-    let mut forge = Forge::new();
-    forge.bytes.extend([0xb0, 0x80, 0x80, 0x00]);
-    forge.count = 1;
-    assert_refused(&forge.seal(), Reason::PackInvalid);
 }
 
 #[test]
-fn a_stream_without_end_is_refused() {
-    // Empty stored blocks: bytes that inflate to nothing.
-    let mut forge = Forge::new();
-    forge.bytes.extend([0xb1, 0x00, 0x78, 0x01]);
-    forge.bytes.extend([0, 0, 0, 0xff, 0xff].repeat(10_000));
-    forge.count = 1;
-    assert_refused(&forge.seal(), Reason::PackInvalid);
+fn a_size_with_needless_digits_is_refused() {
+    for (head, sound) in [(&[0x33][..], true), (&[0xb3, 0x00], false), (&[0xb3, 0x80, 0x80, 0x00], false)] {
+        let mut forge = Forge::new();
+        forge.blob(b"first");
+        forge.bytes.extend(head);
+        forge.bytes.extend([0x78, 0x01, 0x01, 3, 0, 0xfc, 0xff, b'a', b'b', b'c', 0x02, 0x4d, 0x01, 0x27]);
+        forge.count += 1;
+        forge.blob(b"last");
+        let folder = tempfile::tempdir().unwrap();
+        let taken = ingest(folder.path(), &mut forge.seal().as_slice());
+        assert_eq!(taken.err().map(|e| e.reason()), (!sound).then_some(Reason::PackInvalid), "{head:x?}");
+    }
+}
+
+#[test]
+fn a_stream_that_runs_on_for_nothing_is_refused() {
+    for (blocks, sound) in [(1, true), (10_000, false)] {
+        let mut forge = Forge::new();
+        forge.bytes.extend([0x31, 0x78, 0x01]);
+        forge.bytes.extend([0, 0, 0, 0xff, 0xff].repeat(blocks));
+        forge.bytes.extend([1, 1, 0, 0xfe, 0xff, b'a', 0x00, 0x62, 0x00, 0x62]);
+        forge.count = 1;
+        let folder = tempfile::tempdir().unwrap();
+        let taken = ingest(folder.path(), &mut forge.seal().as_slice());
+        assert_eq!(taken.err().map(|e| e.reason()), (!sound).then_some(Reason::PackInvalid), "{blocks} blocks");
+    }
 }
 
 #[test]
