@@ -49,13 +49,18 @@ impl PackStore {
     ///
     /// `DiskFull`, `StateReadOnly`, `StateFailed`.
     pub fn open(dir: &Path) -> Result<Self> {
-        let store = Self { packs: dir.join("packs"), quarantine: dir.join("quarantine") };
+        let store = Self::at(dir);
         if !store.packs.is_dir() {
             make_folder(&store.packs)?;
             sync_folder(dir)?;
             sync_folder(&dir.join(".."))?;
         }
         Ok(store)
+    }
+
+    /// The store at `dir`, for reading what a ledger names; nothing is touched.
+    pub fn at(dir: &Path) -> Self {
+        Self { packs: dir.join("packs"), quarantine: dir.join("quarantine") }
     }
 
     fn stem(&self, pack: Oid) -> PathBuf {
