@@ -16,7 +16,7 @@
 //!   strangers to each other and meet only through the ports (a link alone knows git's packs);
 //! * floor 4, the programs: `bin/giterd` (the smol shell) and `bin/giterctl` (the publisher's side).
 //!
-//! gix lives in [`git`] (its pure object parsers also in [`reconcile::verify`] and [`reconcile::decode`]), smol in
+//! gix lives in [`git`] (its pure object parsers also in [`codec::commit`] and [`reconcile::decode`]), smol in
 //! `bin/giterd`, the wall clock in `bin/`. Time, randomness and cancellation are arguments everywhere else.
 
 pub mod api;
