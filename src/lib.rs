@@ -21,4 +21,5 @@
 
 pub mod api;
 pub mod codec;
+pub mod git;
 pub mod reconcile;
