@@ -5,8 +5,6 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
 /// The result of anything that can fail in a way a user hears of.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -59,6 +57,11 @@ macro_rules! reasons {
             /// The CamelCase text.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Reason::$name => stringify!($name),)* }
+            }
+
+            /// The reason of that text, if there is one.
+            pub fn named(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|reason| reason.as_str() == text)
             }
 
             /// Who can mend it.
@@ -238,20 +241,6 @@ reasons! {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-impl Serialize for Reason {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-impl<'de> Deserialize<'de> for Reason {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let reason = Reason::ALL.iter().copied().find(|reason| reason.as_str() == text);
-        reason.ok_or_else(|| de::Error::custom("there is no such reason"))
     }
 }
 

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ExchangeId, Oid, Reason, ResourceKey, board::LineConfig, resource::FilePath};
+use super::{ExchangeId, Oid, ResourceKey, board::LineConfig, resource::FilePath};
 
 /// Everything that must survive a power cut.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,8 +112,8 @@ pub struct Refused {
     /// A digest of what the verdict depends on besides the tip: the agent's version, the root keys, the board, the
     /// configured roots. When it changes the tip is looked at again.
     pub inputs: [u8; 16],
-    /// Why.
-    pub reason: Reason,
+    /// Why, as the reason's text: a number could mean another reason to the next version.
+    pub reason: Box<str>,
     /// Why, for people.
     pub message: Box<str>,
 }

@@ -14,6 +14,8 @@ pub const DELTA_CHAIN_BYTES: u64 = 32 << 20;
 pub const OBJECT_BYTES: usize = 4 << 20;
 /// Largest commit object that is verified, in bytes.
 pub const COMMIT_BYTES: usize = 64 << 10;
+/// Largest armoured signature that is parsed, in bytes; one by a 16384-bit RSA key still has its kind named.
+pub const SIGNATURE_BYTES: usize = 8 << 10;
 /// Largest manifest (one `.yaml` file), in bytes.
 pub const MANIFEST_BYTES: usize = 256 << 10;
 /// Most that one manifest may hold once its aliases are written out: bytes of text, and 8 for each value and key.
@@ -40,6 +42,8 @@ pub const MANIFESTS: usize = 1024;
 pub const FINDINGS: usize = 32;
 /// Most commits between the last accepted tip and a new one.
 pub const RANGE_COMMITS: usize = 10_000;
+/// Latest commit date that is believed, in seconds since 1970: 9999-12-31T23:59:59Z.
+pub const LATEST_DATE: i64 = 253_402_300_799;
 /// Most keys in an allowed_signers file.
 pub const SIGNERS: usize = 256;
 /// Largest allowed_signers file, in bytes.

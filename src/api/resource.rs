@@ -11,7 +11,7 @@ use super::{
     board::{LedState, Level, LineConfig},
 };
 
-/// The kinds of resources.
+/// The kinds of resources. A new one is added at the end: its number is on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Kind {
     /// A file on the device.

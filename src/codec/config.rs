@@ -12,10 +12,7 @@ use std::{
 
 use toml::de::{DeTable, DeValue};
 
-use crate::{
-    api::{DeviceId, Error, ExchangeId, Reason, Result, limits},
-    reconcile::verify::Policy,
-};
+use crate::api::{DeviceId, Error, ExchangeId, Reason, Result, exchange::Policy, limits};
 
 /// Where the configuration stands if `--config` does not say otherwise.
 pub const DEFAULT_PATH: &str = "/etc/giter/giterd.toml";

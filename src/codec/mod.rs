@@ -3,7 +3,14 @@
 //! Nothing here does I/O or decides anything; a codec says where the bytes are wrong.
 
 pub mod boardfile;
+pub mod calendar;
+pub mod commit;
 pub mod config;
+pub mod keyfile;
 pub mod manifest;
+pub mod pubkey;
 pub mod record;
+pub mod signers;
+pub mod sshsig;
+mod sshwire;
 pub mod status;

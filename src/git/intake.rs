@@ -214,6 +214,7 @@ impl<'a> Incoming<'a> {
         let pack_offset = self.wire.taken;
         let head = data::Entry::from_read(&mut self.wire, pack_offset, 20).map_err(damaged)?;
         let size = head.decompressed_size;
+        // gix writes each head anew in its shortest form: a longer one would shift all that follows it.
         if head.header_size() != head.header.size(size) {
             return Err(invalid("a pack entry is not written as git writes it"));
         }
@@ -329,9 +330,11 @@ fn result_size(start: &[u8]) -> Result<u64> {
 struct Chains {
     /// Where each entry begins, rising, and what its chain holds.
     held: Vec<(u64, u64)>,
-    /// What all deltas and the largest other object hold.
+    /// What all deltas hold.
     sum: u64,
+    /// What the largest other object holds.
     largest: u64,
+    /// Whether a delta names a base inside the pack by object.
     named: bool,
 }
 
@@ -340,14 +343,14 @@ impl Chains {
         let mut held = bytes.max(LINK_BYTES);
         match header {
             Header::OfsDelta { base_distance } => {
-                let base = offset.checked_sub(base_distance).unwrap_or_default();
+                let base = offset.saturating_sub(base_distance);
                 let at = self.held.binary_search_by_key(&base, |&(offset, _)| offset);
                 let at = at.map_err(|_| invalid("a delta has no base"))?;
                 self.sum += held;
                 held += self.held[at].1;
             }
             Header::RefDelta { base_id } => {
-                self.named |= !bases.has(base_id.into())?;
+                self.named |= bases.kind(base_id.into())?.is_none();
                 self.sum += held;
             }
             _ => self.largest = self.largest.max(held),

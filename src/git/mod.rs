@@ -5,6 +5,7 @@
 //!      ^                                        |
 //!      +--------------- graph::below -----------+     (what a tip needs, rewritten into one pack)
 //!
+//! seal --status--> commit                   the signed status
 //! fetch, push                               the wire: protocol v2 and send-pack over a pair of byte streams
 //! ```
 //!
@@ -12,6 +13,7 @@
 //! here decides which objects count (the ledger's record does) or trusts a byte that came over a link: every number in
 //! a pack is checked against [`limits`](crate::api::limits) before memory or time is spent on it.
 
+pub mod commit;
 mod convert;
 pub mod fetch;
 pub mod graph;
@@ -20,6 +22,7 @@ pub mod pack;
 mod packs;
 pub mod push;
 pub mod repository;
+pub mod seal;
 pub mod store;
 pub(crate) mod wire;
 

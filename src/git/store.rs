@@ -49,9 +49,18 @@ impl PackStore {
     ///
     /// `DiskFull`, `StateReadOnly`, `StateFailed`.
     pub fn open(dir: &Path) -> Result<Self> {
-        let store = Self { packs: dir.join("packs"), quarantine: dir.join("quarantine") };
-        make_folder(&store.packs)?;
+        let store = Self::at(dir);
+        if !store.packs.is_dir() {
+            make_folder(&store.packs)?;
+            sync_folder(dir)?;
+            sync_folder(&dir.join(".."))?;
+        }
         Ok(store)
+    }
+
+    /// The store at `dir`, for reading what a ledger names; nothing is touched.
+    pub fn at(dir: &Path) -> Self {
+        Self { packs: dir.join("packs"), quarantine: dir.join("quarantine") }
     }
 
     fn stem(&self, pack: Oid) -> PathBuf {
@@ -62,6 +71,14 @@ impl PackStore {
         let mut packs = Packs::default();
         generation.packs.iter().try_for_each(|&pack| packs.open(&self.stem(pack)))?;
         Ok(packs)
+    }
+
+    /// Whether a pack and its index are there, each with the checksum it ends in, and are those of this name.
+    fn is_sound(&self, pack: Oid) -> Result<bool> {
+        let stem = self.stem(pack);
+        let Some(file) = Checked::read(&stem.with_extension("pack"))? else { return Ok(false) };
+        let Some(index) = Checked::read(&stem.with_extension("idx"))? else { return Ok(false) };
+        Ok(file.sum == *pack.as_bytes() && index.before == *pack.as_bytes())
     }
 
     /// Removes the quarantine and every file among the packs that no generation names.
@@ -81,26 +98,15 @@ impl PackStore {
         }
         Ok(())
     }
-
-    fn is_sound(&self, generation: &Generation) -> Result<bool> {
-        for &pack in &generation.packs {
-            let stem = self.stem(pack);
-            let file = Checked::read(&stem.with_extension("pack"))?;
-            let index = Checked::read(&stem.with_extension("idx"))?;
-            if !file.is_some_and(|file| file.sum == *pack.as_bytes())
-                || !index.is_some_and(|index| index.before == *pack.as_bytes())
-            {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
 }
 
 impl Store for PackStore {
     fn recover(&mut self, keep: &[&Generation]) -> Result<Vec<bool>> {
         self.sweep(keep)?;
-        keep.iter().map(|generation| self.is_sound(generation)).collect()
+        let is_sound = |generation: &&Generation| {
+            generation.packs.iter().try_fold(true, |sound, &pack| Ok(sound && self.is_sound(pack)?))
+        };
+        keep.iter().map(is_sound).collect()
     }
 
     fn objects(&self, generation: &Generation) -> Result<Box<dyn Objects + '_>> {
@@ -292,11 +298,7 @@ fn remove(stem: &Path) {
 
 /// Makes a folder that only its owner can enter, and the folders above it, where there is none.
 fn make_folder(path: &Path) -> Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("make", path))?;
-    path.ancestors().skip(1).take(2).try_for_each(sync_folder)
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("make", path))
 }
 
 fn sync_folder(path: &Path) -> Result<()> {

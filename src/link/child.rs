@@ -24,6 +24,10 @@ use crate::{
 
 /// How often a program that has said all is asked whether it has ended: nothing tells of that on every kernel.
 const LINGER: Duration = Duration::from_millis(10);
+/// How long a program may take to end once its input is closed, where silence is not cut short earlier.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+/// The longest silence that can be asked for.
+const LONGEST_SILENCE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A running program. I/O with it fails with `Stopped` and `HubTimeout`, wrapped in [`io::Error`].
 pub(super) struct Child {
@@ -62,6 +66,7 @@ impl Child {
     pub(super) fn spawn(command: &mut Command, silence: Duration, cancel: Cancel) -> io::Result<Self> {
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let mut process = command.spawn()?;
+        let silence = silence.min(LONGEST_SILENCE);
         let (input, output, error) = (process.stdin.take(), process.stdout.take(), process.stderr.take());
         let child = Self { process, input, output, error, words: Words::default(), silence, cancel };
         for fd in [child.input.as_ref().map(AsFd::as_fd), child.error.as_ref().map(AsFd::as_fd)].into_iter().flatten() {
@@ -70,10 +75,10 @@ impl Child {
         Ok(child)
     }
 
-    /// Closes the program's standard input and lets it come to its end, for as long as silence is borne.
+    /// Closes the program's standard input and lets it come to its end, for at most [`LAST_WORDS`].
     pub(super) fn finish(mut self) -> Ending {
         self.input = None;
-        let deadline = Instant::now() + self.silence;
+        let deadline = Instant::now() + self.silence.min(LAST_WORDS);
         let status = loop {
             match self.process.try_wait() {
                 Ok(Some(status)) => break Some(status),

@@ -27,7 +27,7 @@ fn of_ssh(error: &Error, words: &str, place: impl Display) -> Error {
     let cause = if words.is_empty() { error.one_line() } else { words.to_owned() };
     if says(&["Host key verification failed", "no matching host key type"]) {
         Error::new(Reason::HostKeyRefused, format!("the host key of {place} is not the one in known_hosts"))
-            .caused_by(cause)
+            .caused_by(last(&cause))
             .hint("compare `ssh-keyscan HOST` with the hub's /etc/ssh/*.pub, then put it into `link.known_hosts`")
     } else if says(&["UNPROTECTED PRIVATE KEY FILE", "bad permissions", "invalid format", "error in libcrypto"]) {
         Error::new(Reason::BadKeyFile, "ssh does not take the key in `link.identity`")
@@ -38,8 +38,17 @@ fn of_ssh(error: &Error, words: &str, place: impl Display) -> Error {
             .caused_by(cause)
             .hint("add the public key to the account's authorized_keys at the hub")
     } else {
-        Error::new(Reason::HubUnreachable, format!("no connection to {place}")).caused_by(cause)
+        Error::new(Reason::HubUnreachable, format!("no connection to {place}"))
+            .caused_by(cause)
+            .hint("see that the hub and the network are up, and that `link.url` is right")
     }
+}
+
+/// The last two things said: before them, ssh warns at length of a host key that has changed.
+fn last(words: &str) -> String {
+    let mut lines: Vec<_> = words.rsplit("; ").take(2).collect();
+    lines.reverse();
+    lines.join("; ")
 }
 
 fn of_git(error: Error, status: i32, words: &str, place: impl Display) -> Error {

@@ -10,5 +10,6 @@ pub mod plan;
 pub mod ports;
 pub mod report;
 pub mod schedule;
+pub mod tick;
 
 pub mod verify;

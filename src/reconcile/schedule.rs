@@ -49,7 +49,7 @@ impl Schedule {
 
 /// A part of `whole`, from none to nearly all, as `random` says.
 fn fraction(whole: Duration, random: u32) -> Duration {
-    let nanos = whole.as_nanos() * u128::from(random) >> 32;
+    let nanos = (whole.as_nanos() * u128::from(random)) >> 32;
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 

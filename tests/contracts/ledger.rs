@@ -2,7 +2,6 @@
 
 use giter_edge::{
     api::{
-        Reason,
         board::{Level, LineConfig},
         ledger::{Accepted, Generation, LastStatus, Owned, Record, Refused, Release},
     },
@@ -55,7 +54,7 @@ fn record(serial: u64) -> Record {
         refused: Some(Refused {
             tip: oid,
             inputs: [9; 16],
-            reason: Reason::UnsignedCommit,
+            reason: "UnsignedCommit".into(),
             message: "it has no signature".into(),
         }),
         ..Record::default()

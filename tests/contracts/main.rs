@@ -1,12 +1,20 @@
-//! The ports' contracts, and the real adapters held to them. The simulated world holds its fakes to the same suites.
+//! The ports' contracts: one suite for each port, run on the real adapters here, and on the simulated world's fakes by
+//! the `sim` tests.
 //!
 //! A machine that builds this has no GPIO chip of its own: the line suite runs on the simulated board's lines alone.
 
 mod board;
 mod ledger;
+mod link;
+mod store;
+#[path = "../support/mod.rs"]
+mod support;
 
 mod disk;
 mod drivers;
+mod file_hub;
+
+use giter_edge::git::{PackStore, pack};
 
 #[test]
 fn files_of_the_drivers() {
@@ -32,4 +40,19 @@ fn leds_of_the_kernel() {
 fn ledger_on_two_slots() {
     let disk = disk::Disk::new();
     ledger::check(|| disk.ledger());
+}
+
+#[test]
+fn pack_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut stores = (0..).map(|n| PackStore::open(&folder.path().join(n.to_string())).unwrap());
+    store::check(&mut || stores.next().unwrap(), &|objects| pack::write(objects).unwrap());
+}
+
+#[test]
+fn file_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut hubs = (0..).map(|n| file_hub::FileHub::new(folder.path().join(format!("hub-{n}"))));
+    let mut stores = (0..).map(|n| PackStore::open(&folder.path().join(format!("store-{n}"))).unwrap());
+    link::check(&mut || hubs.next().unwrap(), &mut || stores.next().unwrap());
 }

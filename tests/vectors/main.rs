@@ -4,7 +4,7 @@
 
 use giter_edge::{
     api::{
-        Condition, ConditionStatus, ConditionType, DeviceStatus, Oid, Reason, ResourceStatus,
+        Condition, ConditionStatus, ConditionType, DeviceStatus, Oid, ResourceStatus,
         board::{Bias, Level, LineConfig},
         condition::Text,
         ledger::{Accepted, Generation, HubTraits, LastStatus, Owned, Record, Refused, Release},
@@ -94,17 +94,17 @@ fn ledger_record() -> Record {
         advances: 17,
         exchange: Some("5f0c1f0e3d5b4d0e9a7c2b6e8f1a4c3d".parse().unwrap()),
         owned: vec![
-            owned("File/motd", Release::RemoveFile("/etc/motd".into()), Some([1; 16])),
-            owned("File/issue", Release::Keep, Some([2; 16])),
+            owned("File/motd", Release::File { path: "/etc/motd".parse().unwrap(), remove: true }, Some([1; 16])),
+            owned("File/issue", Release::File { path: "/etc/issue".parse().unwrap(), remove: false }, Some([2; 16])),
             owned("GpioLine/pump-relay", Release::Line { line: "GPIO17".into(), last: Some(line) }, None),
             owned("GpioLine/door", Release::Line { line: "GPIO18".into(), last: None }, Some([3; 16])),
-            owned("Led/activity", Release::Led { led: "ACT".into(), brightness: 255 }, Some([4; 16])),
+            owned("Led/activity", Release::Led { led: "ACT".into(), brightness: Some(255) }, Some([4; 16])),
         ],
         status: Some(LastStatus { commit: oid(0x40), parent: Some(oid(0x41)), sequence: 299, digest: [5; 16] }),
         refused: Some(Refused {
             tip: oid(0x50),
             inputs: [6; 16],
-            reason: Reason::UnsignedCommit,
+            reason: "UnsignedCommit".into(),
             message: "the commit has no signature".into(),
         }),
         hub: HubTraits { protocol_in_command: true },

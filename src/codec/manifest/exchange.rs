@@ -5,7 +5,7 @@ use super::{
     node::Node,
     place::{Path, Sink},
 };
-use crate::api::{ExchangeId, Policy, exchange::Publisher, limits};
+use crate::api::{ExchangeId, Policy, Reason, exchange::Publisher, limits};
 
 /// What the spec of the charter says.
 pub(super) struct Spec {
@@ -44,7 +44,7 @@ fn publisher(node: &Node, path: Path<'_>, sink: &Sink<'_>) -> Option<Publisher> 
 /// The id is hexadecimal, so it may look like a number; it is read as it is written.
 fn id(node: &Node) -> Result<ExchangeId, String> {
     match node.scalar() {
-        Some(id) => id.parse().map_err(|wrong: crate::api::name::NotAName| wrong.to_string()),
+        Some(id) => id.parse::<ExchangeId>().map_err(|wrong| wrong.to_string()),
         None => word(node),
     }
 }
@@ -70,6 +70,6 @@ fn line(node: &Node, path: Path<'_>, sink: &Sink<'_>) -> Option<Box<str>> {
         Ok(line) => return Some(line),
         Err(wrong) => wrong,
     };
-    sink.say(crate::api::Reason::InvalidValue, node.mark, path, wrong);
+    sink.say(Reason::InvalidValue, node.mark, path, wrong);
     None
 }

@@ -85,7 +85,8 @@ impl<'a> Fields<'a> {
                 items.iter().enumerate().filter_map(read).collect()
             }
             Some((node, Value::List(_))) => {
-                self.refuse(name, node.mark, format!("the list has more than {most} items"));
+                let message = format!("the list has more than {most} items");
+                self.sink.say(Reason::TooMany, node.mark, self.path.field(name), message);
                 Vec::new()
             }
             Some((node, _)) => {

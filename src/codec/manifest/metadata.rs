@@ -5,7 +5,7 @@ use super::{
     node::{Node, Value},
     place::{Path, Sink},
 };
-use crate::api::{Name, Reason, ResourceKey, limits};
+use crate::api::{Name, Reason, ResourceKey, limits, name::NotAName};
 
 /// The annotation that names the resources which are applied before this one: `Kind/name,Kind/name`.
 pub const AFTER: &str = "edge.giter.dev/after";
@@ -66,7 +66,7 @@ fn read_after(node: &Node, path: Path<'_>, sink: &Sink<'_>) -> Vec<ResourceKey> 
         return Vec::new();
     }
     let keys: Result<Vec<ResourceKey>, _> = names.split(',').map(|name| name.trim().parse()).collect();
-    keys.unwrap_or_else(|wrong: crate::api::name::NotAName| {
+    keys.unwrap_or_else(|wrong: NotAName| {
         sink.say(Reason::InvalidValue, node.mark, path, format!("expected Kind/name, several joined by ',': {wrong}"));
         Vec::new()
     })

@@ -338,6 +338,14 @@ fn fields_are_judged() {
 }
 
 #[test]
+fn a_document_in_which_anything_is_wrong_declares_nothing() {
+    for wrong in ["  brightness: 1", "  <<: {}", "  drift: off", "  x: y"] {
+        let (declared, findings) = read(led(&format!("  led: ACT\n  brightness: 1\n{wrong}")));
+        assert!(declared.is_empty() && findings.iter().len() == 1, "{wrong}: {findings:?}");
+    }
+}
+
+#[test]
 fn messages_say_what_would_be_right() {
     let path = "  path: /a\n  content: a\n";
     let mode = message(&file(&format!("{path}  mode: 0644")));
@@ -391,6 +399,7 @@ fn a_wrong_charter_is_refused() {
             charter(&format!("{id}, publishers: [{{key: a, principal: b, path: c}}]")),
             &["4:96 UnknownField spec.publishers[0].path"],
         ),
+        (charter(&format!("{id}, roots: [{}]", "a, ".repeat(limits::SIGNERS + 1))), &["4:67 TooMany spec.roots"]),
         (charter("id: xyz, branch: refs/heads/main"), &["4:12 InvalidValue spec.id", "4:25 InvalidValue spec.branch"]),
         (format!("{}---\n{}", charter(id), charter(id)), &["6:1 InvalidValue"]),
         (led("  led: ACT\n  brightness: 1"), &["2:7 UnknownKind kind"]),

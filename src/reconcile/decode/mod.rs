@@ -31,6 +31,8 @@ pub struct Desired {
     pub revision: Oid,
     /// The exchange's id, where `exchange.yaml` gives one.
     pub exchange: Option<ExchangeId>,
+    /// The short name of the branch that `exchange.yaml` says counts.
+    pub branch: Option<Box<str>>,
     /// The resources, each after those that its `after` names, otherwise in the order of the files' names.
     pub resources: Vec<Resource>,
 }
@@ -43,11 +45,8 @@ pub struct Desired {
 /// [`Objects::read`] fails with.
 pub fn decode(verified: &Verified, objects: &dyn Objects, device: &DeviceId) -> Result<Desired> {
     let snapshot = read(&GitTree::new(objects, verified.tree()), device)?;
-    Ok(Desired {
-        revision: verified.commit(),
-        exchange: snapshot.exchange.map(|exchange| exchange.id),
-        resources: snapshot.resources,
-    })
+    let (exchange, branch) = snapshot.exchange.map(|exchange| (exchange.id, exchange.branch)).unzip();
+    Ok(Desired { revision: verified.commit(), exchange, branch, resources: snapshot.resources })
 }
 
 /// The files of an exchange. Paths begin at its root and are for messages and for sources that read by path.

@@ -118,7 +118,7 @@ fn resources_come_in_the_order_of_files_and_documents() {
     ]);
     let desired = memory.decode(tree).unwrap();
     assert_eq!(names(&desired), ["z", "a", "b"]);
-    assert_eq!((desired.revision, desired.exchange), (Oid::new([1; 20]), None));
+    assert_eq!((desired.revision, &desired.exchange, &desired.branch), (Oid::new([1; 20]), &None, &None));
     let origins: Vec<String> = desired.resources.iter().map(|resource| resource.origin.to_string()).collect();
     assert_eq!(origins, ["specs/pump-07/a.yml:2", "specs/pump-07/a.yml:7", "specs/pump-07/b.yaml:2"]);
     assert_eq!(desired.resources[2].digest, b);
@@ -142,7 +142,8 @@ fn the_charter_names_the_exchange() {
     let device = memory.tree(&[]);
     let specs = memory.tree(&[("40000", b"pump-07", device)]);
     let tree = memory.tree(&[("100644", b"exchange.yaml", charter), ("40000", b"specs", specs)]);
-    assert_eq!(memory.decode(tree).unwrap().exchange, Some(id.parse().unwrap()));
+    let desired = memory.decode(tree).unwrap();
+    assert_eq!((desired.exchange, desired.branch.as_deref()), (Some(id.parse().unwrap()), Some("main")));
     let tree = memory.tree(&[("100644", b"exchange.yaml", wrong), ("40000", b"specs", specs)]);
     assert_eq!(memory.wrong(tree), ["exchange.yaml:3:7 UnknownKind kind"]);
     let tree = memory.tree(&[("120000", b"exchange.yaml", wrong), ("40000", b"specs", specs)]);

@@ -1,0 +1,245 @@
+//! Public keys: ed25519 in OpenSSH's forms (RFC 4253 section 6.6, RFC 8709 section 4).
+//!
+//! A [`PublicKey`] is fit to prove something from the moment it exists: a point of small order, which lets anybody
+//! sign anything, and a second encoding of the same point are refused when the key is read, not when it is used.
+
+use std::fmt;
+
+use base64ct::{Base64, Base64Unpadded, Encoding};
+use ed25519_dalek::{Signature, SigningKey, VerifyingKey};
+use sha2::{Digest, Sha256};
+
+use super::sshwire::{Fields, put_string};
+
+/// The only key type that is accepted, as OpenSSH names it.
+pub const ED25519: &str = "ssh-ed25519";
+
+/// Longest key type that is repeated in an error, in bytes.
+const NAME_BYTES: usize = 64;
+
+/// Why bytes or text are not a key that is accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyError {
+    /// They are no key at all; says in which way.
+    Malformed(&'static str),
+    /// They are a key of another type, given by its name, such as `ssh-rsa`.
+    Unsupported(Box<str>),
+    /// The point has small order, or is not encoded in the one canonical way.
+    Weak,
+}
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(how) => write!(f, "it is not a public key: {how}"),
+            Self::Unsupported(name) => write!(f, "{name} keys are not accepted, only {ED25519}"),
+            Self::Weak => f.write_str("the key is a point of small order or not canonical, so it proves nothing"),
+        }
+    }
+}
+
+impl std::error::Error for KeyError {}
+
+/// An ed25519 public key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct PublicKey(VerifyingKey);
+
+impl PublicKey {
+    /// Takes the 32 bytes of RFC 8032 section 5.1.2.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are no point, or one that proves nothing.
+    pub fn new(bytes: &[u8; 32]) -> Result<Self, KeyError> {
+        let key = VerifyingKey::from_bytes(bytes).map_err(|_| KeyError::Malformed("its bytes are not on the curve"))?;
+        let canonical = key.to_edwards().compress().as_bytes() == bytes;
+        if key.is_weak() || !canonical { Err(KeyError::Weak) } else { Ok(Self(key)) }
+    }
+
+    /// The public half of a private key. It cannot be weak: RFC 8032 section 5.1.5 clamps the private scalar to a
+    /// multiple of 8 between 0 and 8 times the (odd) order of the base point, so the point has the full order.
+    pub(super) fn of(key: &SigningKey) -> Self {
+        Self(key.verifying_key())
+    }
+
+    /// Reads OpenSSH's binary form: `string "ssh-ed25519"`, `string` of 32 bytes.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are not exactly one such key.
+    pub fn from_blob(blob: &[u8]) -> Result<Self, KeyError> {
+        let mut fields = Fields::of(blob);
+        let name = fields.string().ok_or(KeyError::Malformed("it is cut short"))?;
+        if name != ED25519.as_bytes() {
+            return Err(unsupported(name));
+        }
+        let point = fields.string().ok_or(KeyError::Malformed("it is cut short"))?;
+        let point = point.try_into().map_err(|_| KeyError::Malformed("it does not have 32 bytes"))?;
+        if !fields.is_empty() {
+            return Err(KeyError::Malformed("bytes follow the key"));
+        }
+        Self::new(point)
+    }
+
+    /// Reads OpenSSH's text form, `ssh-ed25519 AAAA... [comment]`, as it stands in a `.pub` file.
+    ///
+    /// # Errors
+    ///
+    /// The text is not one such key.
+    pub fn from_openssh(text: &str) -> Result<Self, KeyError> {
+        let mut words = text.split_ascii_whitespace();
+        let name = words.next().ok_or(KeyError::Malformed("it is empty"))?;
+        let base64 = words.next().ok_or(KeyError::Malformed("type and base64 are not both there"))?;
+        if name != ED25519 {
+            return Err(unsupported(name.as_bytes()));
+        }
+        Self::from_blob(&Base64::decode_vec(base64).map_err(|_| KeyError::Malformed("its base64 is damaged"))?)
+    }
+
+    /// OpenSSH's binary form.
+    pub fn to_blob(&self) -> Vec<u8> {
+        let mut blob = Vec::with_capacity(51);
+        put_string(&mut blob, ED25519.as_bytes());
+        put_string(&mut blob, self.0.as_bytes());
+        blob
+    }
+
+    /// OpenSSH's text form without a comment.
+    pub fn to_openssh(&self) -> String {
+        format!("{ED25519} {}", Base64::encode_string(&self.to_blob()))
+    }
+
+    /// The fingerprint as `ssh-keygen -l` prints it: `SHA256:` and 43 characters.
+    pub fn fingerprint(&self) -> String {
+        format!("SHA256:{}", Base64Unpadded::encode_string(&Sha256::digest(self.to_blob())))
+    }
+
+    /// Whether the 64 bytes of RFC 8032 section 5.1.6 are this key's signature of the message; in the strict reading,
+    /// in which one key and message have no second valid encoding of one signature.
+    pub fn verifies(&self, message: &[u8], signature: &[u8; 64]) -> bool {
+        self.0.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.fingerprint())
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({self})")
+    }
+}
+
+/// The error for a key of another type; the name is repeated only if it looks like one (RFC 4251 section 6).
+fn unsupported(name: &[u8]) -> KeyError {
+    match str::from_utf8(name) {
+        Ok(name) if is_name(name) => KeyError::Unsupported(name.into()),
+        _ => KeyError::Malformed("its type is not a name"),
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    (1..=NAME_BYTES).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAID5Z3qgA6KaIKisTzbmldeOgtK3hyHmwaIBUB7S9Ao8u ops@plant-7";
+
+    #[test]
+    fn text_blob_and_bytes_agree() {
+        let key = PublicKey::from_openssh(LINE).unwrap();
+        assert_eq!(format!("{} ops@plant-7", key.to_openssh()), LINE);
+        assert_eq!(PublicKey::from_blob(&key.to_blob()), Ok(key));
+        assert_eq!(key.fingerprint(), "SHA256:kG3IX0oYeG7A8hTRgrTo9v++PBx5Fk9vdz3uhTmYHlE");
+    }
+
+    #[test]
+    fn other_types_are_refused_by_name() {
+        for name in ["ssh-rsa", "ecdsa-sha2-nistp256", "sk-ssh-ed25519@openssh.com", "ssh-ed25519-cert-v01@openssh.com"]
+        {
+            let mut blob = Vec::new();
+            put_string(&mut blob, name.as_bytes());
+            put_string(&mut blob, &[3; 32]);
+            let unsupported = KeyError::Unsupported(name.into());
+            assert_eq!(PublicKey::from_blob(&blob), Err(unsupported.clone()));
+            assert_eq!(PublicKey::from_openssh(&format!("{name} AAAA")), Err(unsupported));
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_none_is_not_repeated() {
+        for name in [&b"\x1b[2J"[..], b"", &[b'x'; 65], b"\xff"] {
+            let mut blob = Vec::new();
+            put_string(&mut blob, name);
+            assert_eq!(PublicKey::from_blob(&blob), Err(KeyError::Malformed("its type is not a name")));
+        }
+    }
+
+    /// The encodings, canonical and not, of the eight points of small order: `y` and the sign of `x`.
+    #[test]
+    fn points_that_prove_nothing_are_refused() {
+        let near_p = |low: u8| {
+            let mut bytes = [0xff; 32];
+            (bytes[0], bytes[31]) = (low, 0x7f);
+            bytes
+        };
+        let small = |low: u8| {
+            let mut bytes = [0; 32];
+            bytes[0] = low;
+            bytes
+        };
+        let of_order_8 = [
+            [
+                0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5,
+                0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+            ],
+            [
+                0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a,
+                0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+            ],
+        ];
+        let orders_1_to_4 = [small(1), near_p(0xec), small(0), near_p(0xed), near_p(0xee)];
+        for mut bytes in orders_1_to_4.into_iter().chain(of_order_8) {
+            assert_eq!(PublicKey::new(&bytes), Err(KeyError::Weak), "{bytes:02x?}");
+            bytes[31] |= 0x80;
+            assert_eq!(PublicKey::new(&bytes), Err(KeyError::Weak), "{bytes:02x?}");
+        }
+    }
+
+    #[test]
+    fn a_second_encoding_of_a_good_point_is_refused() {
+        // y = p + 3 and p + 4 are on the curve and of large order; their canonical forms are 3 and 4.
+        let found = (0..19u8).filter_map(|low| {
+            let mut bytes = [0xff; 32];
+            bytes[0] = 0xed + low;
+            bytes[31] = 0x7f;
+            let key = VerifyingKey::from_bytes(&bytes).ok().filter(|key| !key.is_weak())?;
+            Some((key, bytes))
+        });
+        let found: Vec<_> = found.collect();
+        assert!(!found.is_empty());
+        for (key, bytes) in found {
+            assert_eq!(PublicKey::new(&bytes), Err(KeyError::Weak));
+            assert!(PublicKey::new(key.to_edwards().compress().as_bytes()).is_ok());
+        }
+    }
+
+    #[test]
+    fn damaged_keys_are_refused() {
+        let blob = PublicKey::from_openssh(LINE).unwrap().to_blob();
+        for end in 0..blob.len() {
+            assert!(PublicKey::from_blob(&blob[..end]).is_err(), "cut at {end}");
+        }
+        assert!(PublicKey::from_blob(&[&blob[..], b"\0"].concat()).is_err());
+        for text in ["", "ssh-ed25519", "ssh-ed25519 AAAA", "ssh-ed25519 !!!!", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA"]
+        {
+            assert!(PublicKey::from_openssh(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,488 @@
+//! One tick: the straight path from the link to the board and back.
+//!
+//! ```text
+//! list -> fetch -> verify -> decode -> bind -> promote -> RECORD -> observe, plan, apply -> RECORD -> publish
+//!         `------- quarantine -------------'   durable    the tip                           the status
+//!                                                         counts now                        is spoken for
+//! ```
+//!
+//! Everything left of the first record can be lost without a trace; everything right of it can be repeated. When the
+//! left half fails, the last accepted specs are reconciled all the same, and the failure is a condition.
+
+use super::{
+    apply::{self, Bound, Outcome},
+    decode::decode,
+    plan::Decision,
+    ports::{Board, Ledger, Link, Listing, NewObject, Objects, Store},
+    report,
+    verify::{Policy, Trust, Verified, verify},
+};
+use crate::{
+    api::{
+        Class, DeviceId, DeviceStatus, Error, ExchangeId, Oid, Reason, ResourceKey, Result,
+        condition::Text,
+        ledger::{Accepted, Generation, LastStatus, Record, Refused},
+        status::Clock,
+    },
+    codec::signers::Keyring,
+};
+
+/// What the operator decided; constant while the agent runs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Who this device is.
+    pub device: DeviceId,
+    /// The agent's version, for the status.
+    pub agent: String,
+    /// How much of the history has to be signed.
+    pub policy: Policy,
+    /// Whom the device trusts.
+    pub keyring: Keyring,
+    /// The exchange that the operator named, if any.
+    pub exchange: Option<ExchangeId>,
+    /// The branch that the device follows.
+    pub branch: String,
+    /// A digest of everything besides the tip that a verdict on a tip depends on.
+    pub inputs: [u8; 16],
+    /// After how many seconds without a push a status is pushed although nothing changed; `None` for never.
+    pub heartbeat: Option<u64>,
+}
+
+/// The world, for the length of one call.
+pub struct Ports<'a> {
+    /// The way to the hub.
+    pub link: &'a mut dyn Link,
+    /// The objects.
+    pub store: &'a mut dyn Store,
+    /// The hardware.
+    pub board: &'a mut dyn Board,
+    /// The record.
+    pub ledger: &'a mut dyn Ledger,
+    /// The device's signature.
+    pub seal: &'a dyn Seal,
+}
+
+/// Makes the signed commit of a status.
+pub trait Seal {
+    /// The blob, the tree and, last, the signed commit; every byte of them follows from the arguments.
+    ///
+    /// # Errors
+    ///
+    /// `Bug` if the status cannot be encoded.
+    fn seal(&self, status: &DeviceStatus, parent: Option<Oid>, time: i64, message: &str) -> Result<[NewObject; 3]>;
+}
+
+/// The moment of a tick.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// The wall clock, in seconds since 1970; may be wrong.
+    pub time: i64,
+    /// Seconds since the board started.
+    pub uptime: u64,
+    /// The kernel's boot id.
+    pub boot_id: [u8; 16],
+}
+
+/// How far a tick reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// To the hub and back.
+    Hub,
+    /// The board only: drift between polls, and the first tick after a start.
+    Board,
+}
+
+/// What happened in one tick.
+#[derive(Debug)]
+pub struct Tick {
+    /// The tip that was accepted in this tick, if it is a new one.
+    pub advanced: Option<Accepted>,
+    /// Why the device does not follow the branch, if it does not.
+    pub sync_error: Option<Error>,
+    /// What became of each resource.
+    pub outcomes: Vec<Outcome>,
+    /// What became of the status.
+    pub published: Published,
+    /// Why the status could not be written, or what was done could not be recorded.
+    pub publish_error: Option<Error>,
+    /// The status as it stands.
+    pub status: DeviceStatus,
+}
+
+/// What became of the status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// Nothing in it was worth a push.
+    Unchanged,
+    /// It was pushed.
+    Pushed(LastPush),
+    /// It could not be.
+    NotPushed,
+}
+
+/// A status that reached the hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastPush {
+    /// Its commit.
+    pub commit: Oid,
+    /// Its sequence number.
+    pub sequence: u64,
+}
+
+impl Tick {
+    /// The error that decides the exit code and the backoff: the link's or the verdict's first, then the status's,
+    /// then that something is not ready.
+    pub fn error(&self) -> Option<Error> {
+        let first = self.sync_error.as_ref().or(self.publish_error.as_ref());
+        let copy = |error: &Error| Error::new(error.reason(), error.one_line());
+        first.map(copy).or_else(|| {
+            let failed = self.outcomes.iter().find(|outcome| !outcome.is_ready())?;
+            let waiting = self.outcomes.iter().filter(|outcome| !outcome.is_ready()).count();
+            let what = format!("{waiting} of {} resources are not ready, first {}", self.outcomes.len(), failed.key);
+            Some(Error::new(Reason::NotReady, what))
+        })
+    }
+
+    /// Whether anything was done or is wrong, so that there is something to say.
+    pub fn is_quiet(&self) -> bool {
+        let quiet = |outcome: &Outcome| report::line(outcome).is_none();
+        self.advanced.is_none()
+            && self.sync_error.is_none()
+            && self.publish_error.is_none()
+            && self.outcomes.iter().all(quiet)
+    }
+}
+
+/// The agent between ticks: its settings, the record as it stands on disk, and the specs it holds the board to.
+pub struct Agent {
+    settings: Settings,
+    record: Record,
+    bound: Vec<Bound>,
+    /// The objects of the accepted tip are damaged: they are fetched again before anything else.
+    damaged: bool,
+    listing: Option<Listing>,
+    last_push: Option<u64>,
+    decode_error: Option<Error>,
+}
+
+impl Agent {
+    /// Starts, which is recovering: the record is read, the store swept, the accepted specs decoded again.
+    ///
+    /// # Errors
+    ///
+    /// The state folder cannot be read or swept, or both ledger slots are damaged.
+    pub fn start(settings: Settings, ports: &mut Ports<'_>) -> Result<Self> {
+        let mut agent = Self::new(settings, ports.ledger)?;
+        agent.recover(ports)?;
+        Ok(agent)
+    }
+
+    /// Reads the record and the accepted specs without touching anything, beside an agent that may be running.
+    ///
+    /// # Errors
+    ///
+    /// The ledger cannot be read; the accepted specs cannot be read or do not fit this board.
+    pub fn inspect(settings: Settings, store: &dyn Store, board: &dyn Board, ledger: &mut dyn Ledger) -> Result<Self> {
+        let mut agent = Self::new(settings, ledger)?;
+        if let Some(tip) = agent.record.tip.clone() {
+            agent.bound = agent.read_specs(&tip, &agent.record.generation, store, board)?;
+        }
+        Ok(agent)
+    }
+
+    fn new(settings: Settings, ledger: &mut dyn Ledger) -> Result<Self> {
+        Ok(Self {
+            settings,
+            record: ledger.load()?,
+            bound: Vec::new(),
+            damaged: false,
+            listing: None,
+            last_push: None,
+            decode_error: None,
+        })
+    }
+
+    /// The record as it stands on disk.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    fn recover(&mut self, ports: &mut Ports<'_>) -> Result<()> {
+        let previous = self.record.previous.clone();
+        let generations: Vec<_> =
+            std::iter::once(&self.record.generation).chain(previous.iter().map(|(_, generation)| generation)).collect();
+        let sound = ports.store.recover(&generations)?;
+        let Some(tip) = self.record.tip.clone() else { return Ok(()) };
+        self.damaged = sound.first() != Some(&true);
+        let (accepted, generation) = match previous {
+            _ if !self.damaged => (tip, self.record.generation.clone()),
+            Some(previous) if sound.get(1) == Some(&true) => previous,
+            _ => return Ok(()),
+        };
+        match self.read_specs(&accepted, &generation, ports.store, ports.board) {
+            Ok(bound) => self.bound = bound,
+            Err(error) => self.decode_error = Some(error),
+        }
+        Ok(())
+    }
+
+    fn read_specs(
+        &self,
+        accepted: &Accepted,
+        generation: &Generation,
+        store: &dyn Store,
+        board: &dyn Board,
+    ) -> Result<Vec<Bound>> {
+        let objects = store.objects(generation)?;
+        let desired = decode(&Verified::by_ledger(accepted), &*objects, &self.settings.device)?;
+        Ok(apply::bind(desired.resources, board)?)
+    }
+
+    /// What a tick would change on the board, from what was accepted last.
+    pub fn preview(&mut self, board: &mut dyn Board) -> Vec<(ResourceKey, Result<Decision>)> {
+        apply::preview(&self.bound, &self.record.owned, board)
+    }
+
+    /// The status as it would be reported now, from what is seen, with nothing changed.
+    pub fn look(&self, board: &mut dyn Board, now: Moment) -> DeviceStatus {
+        let outcomes = apply::look(&self.bound, &self.record.owned, board);
+        let refused = self.record.refused.as_ref();
+        let refused = refused.and_then(|refused| Some(Error::new(Reason::named(&refused.reason)?, &*refused.message)));
+        let status = self.status(board.name(), refused.as_ref(), &outcomes, now);
+        DeviceStatus { sequence: status.sequence - 1, ..status }
+    }
+
+    /// Whether the board differs from the specs in a way that a tick would mend or report anew.
+    pub fn has_drift(&mut self, board: &mut dyn Board) -> bool {
+        let differs = |(_, decision): (ResourceKey, Result<Decision>)| matches!(decision, Ok(Decision::Change(_)));
+        self.preview(board).into_iter().any(differs)
+    }
+
+    /// One tick.
+    pub fn tick(&mut self, ports: &mut Ports<'_>, reach: Reach, now: Moment) -> Tick {
+        let mut advanced = None;
+        let mut sync_error = None;
+        if reach == Reach::Hub {
+            self.listing = None;
+            match self.sync(ports) {
+                Ok(new) => advanced = new,
+                Err(error) => sync_error = Some(error),
+            }
+        }
+        let sync_error = sync_error.or_else(|| self.decode_error.take());
+        let before = self.record.owned.clone();
+        let outcomes = apply::reconcile(&self.bound, &mut self.record.owned, ports.board);
+        let status = self.status(ports.board.name(), sync_error.as_ref(), &outcomes, now);
+        let mut tick =
+            Tick { advanced, sync_error, outcomes, published: Published::Unchanged, publish_error: None, status };
+        let dirty = self.record.owned != before;
+        match self.publish(ports, &mut tick, now, dirty) {
+            Ok(published) => tick.published = published,
+            Err(error) => {
+                tick.published = Published::NotPushed;
+                tick.publish_error = Some(error);
+            }
+        }
+        ports.link.close();
+        tick
+    }
+
+    fn sync(&mut self, ports: &mut Ports<'_>) -> Result<Option<Accepted>> {
+        let listing = ports.link.list()?;
+        self.listing = Some(listing);
+        if self.damaged {
+            self.restore(ports)?;
+        }
+        let floor = self.record.tip.as_ref().map(|tip| tip.commit);
+        if floor == Some(listing.branch) {
+            return Ok(None);
+        }
+        if let Some(refused) = &self.record.refused
+            && (refused.tip, refused.inputs) == (listing.branch, self.settings.inputs)
+            && let Some(reason) = Reason::named(&refused.reason)
+        {
+            return Err(Error::new(reason, &*refused.message));
+        }
+        let verdict = self.consider(ports, listing.branch, floor);
+        if let Err(error) = &verdict
+            && matches!(error.reason().class(), Class::FixManifest | Class::FixKeys)
+        {
+            self.refuse(ports, listing.branch, error)?;
+        }
+        verdict.map(Some)
+    }
+
+    /// Fetches the accepted tip again by its name: the name is the proof that it is the same.
+    fn restore(&mut self, ports: &mut Ports<'_>) -> Result<()> {
+        let Some(tip) = self.record.tip.clone() else { return Ok(()) };
+        let mut quarantine = ports.store.quarantine(&Default::default())?;
+        ports.link.fetch(tip.commit, None, &mut *quarantine)?;
+        let generation = quarantine.promote(tip.commit)?;
+        let record = Record { generation, previous: None, ..self.record.clone() };
+        self.save(ports, record)?;
+        self.damaged = false;
+        self.recover(ports)
+    }
+
+    /// Takes a new tip through quarantine; when this returns well, it is accepted and durable.
+    fn consider(&mut self, ports: &mut Ports<'_>, tip: Oid, floor: Option<Oid>) -> Result<Accepted> {
+        let mut quarantine = ports.store.quarantine(&self.record.generation)?;
+        ports.link.fetch(tip, floor, &mut *quarantine)?;
+        let (verified, exchange, bound) = self.judge(&*quarantine, tip, ports.board)?;
+        let generation = quarantine.promote(tip)?;
+        let accepted = verified.accepted().clone();
+        let old = self.record.clone();
+        let record = Record {
+            tip: Some(accepted.clone()),
+            generation,
+            previous: old.tip.map(|tip| (tip, old.generation)),
+            advances: old.advances + 1,
+            exchange,
+            owned: apply::take_in_hand(&old.owned, &bound),
+            refused: None,
+            ..self.record.clone()
+        };
+        self.save(ports, record)?;
+        self.bound = bound;
+        self.decode_error = None;
+        self.sweep(ports);
+        Ok(accepted)
+    }
+
+    fn judge(
+        &self,
+        objects: &dyn Objects,
+        tip: Oid,
+        board: &dyn Board,
+    ) -> Result<(Verified, Option<ExchangeId>, Vec<Bound>)> {
+        let settings = &self.settings;
+        let trust = Trust {
+            floor: self.record.tip.as_ref(),
+            previous: self.record.previous.as_ref().map(|(accepted, _)| accepted.commit),
+            policy: settings.policy,
+            keyring: &settings.keyring,
+        };
+        let verified = verify(tip, &trust, objects)?;
+        let desired = decode(&verified, objects, &settings.device)?;
+        let pinned = self.record.exchange.as_ref().or(settings.exchange.as_ref());
+        if pinned.is_some() && pinned != desired.exchange.as_ref() {
+            return Err(not_the_exchange(pinned, desired.exchange.as_ref()));
+        }
+        if let Some(branch) = desired.branch.as_deref().filter(|branch| **branch != *settings.branch) {
+            let what = format!("exchange.yaml is for the branch {branch}, this device follows {}", settings.branch);
+            return Err(Error::new(Reason::ExchangeMismatch, what).hint("set link.branch to the exchange's branch"));
+        }
+        let bound = apply::bind(desired.resources, board)?;
+        Ok((verified, desired.exchange, bound))
+    }
+
+    fn refuse(&mut self, ports: &mut Ports<'_>, tip: Oid, error: &Error) -> Result<()> {
+        let (reason, message) = (error.reason().as_str().into(), error.one_line().into());
+        let refused = Some(Refused { tip, inputs: self.settings.inputs, reason, message });
+        let record = Record { refused, ..self.record.clone() };
+        self.save(ports, record)?;
+        self.sweep(ports);
+        Ok(())
+    }
+
+    fn save(&mut self, ports: &mut Ports<'_>, record: Record) -> Result<()> {
+        let record = Record { serial: self.record.serial + 1, hub: ports.link.traits(), ..record };
+        ports.ledger.save(&record)?;
+        self.record = record;
+        Ok(())
+    }
+
+    /// Removes what no generation names. A sweep that fails costs space, not truth: the next start sweeps again.
+    fn sweep(&self, ports: &mut Ports<'_>) {
+        let previous = self.record.previous.as_ref().map(|(_, generation)| generation);
+        let keep: Vec<_> = std::iter::once(&self.record.generation).chain(previous).collect();
+        if let Err(error) = ports.store.retain(&keep) {
+            log::warn!("cannot sweep the store: {}", error.one_line());
+        }
+    }
+
+    fn status(&self, board: &str, sync_error: Option<&Error>, outcomes: &[Outcome], now: Moment) -> DeviceStatus {
+        let resources: Vec<_> = outcomes.iter().filter_map(report::resource).collect();
+        let accepted = self.record.tip.as_ref();
+        let behind = accepted.is_some_and(|tip| now.time < tip.time);
+        DeviceStatus {
+            device: self.settings.device.clone(),
+            board: Text::new(board),
+            agent: Text::new(&self.settings.agent),
+            boot_id: now.boot_id,
+            sequence: self.record.status.as_ref().map_or(0, |status| status.sequence) + 1,
+            uptime: now.uptime,
+            clock: if behind { Clock::Behind } else { Clock::Plausible },
+            observed_revision: accepted.map(|tip| tip.commit),
+            advances: self.record.advances,
+            conditions: report::device_conditions(&sync_error.map_or(Ok(()), Err), &resources),
+            resources,
+            lost: 0,
+        }
+    }
+
+    /// Records what was done, and pushes the status if there is something in it that the hub does not have.
+    fn publish(&mut self, ports: &mut Ports<'_>, tick: &mut Tick, now: Moment, dirty: bool) -> Result<Published> {
+        let digest = report::digest(&tick.status)?;
+        let parent = self.listing.map(|listing| self.standing(&listing));
+        let due = match (&parent, &self.record.status) {
+            (Some(Ok(standing)), Some(last)) => {
+                !standing.delivered || last.digest != digest || self.heartbeat_is_due(now)
+            }
+            (Some(Ok(_)), None) => true,
+            _ => false,
+        };
+        let Some(Ok(standing)) = parent.as_ref().filter(|_| due) else {
+            if dirty {
+                self.save(ports, self.record.clone())?;
+            }
+            return match parent {
+                Some(Err(error)) => Err(error),
+                _ => Ok(Published::Unchanged),
+            };
+        };
+        let message = report::message(&tick.status, &tick.outcomes);
+        let objects = ports.seal.seal(&tick.status, standing.parent, now.time, &message)?;
+        let commit = objects[2].id;
+        let sequence = tick.status.sequence;
+        let status = Some(LastStatus { commit, parent: standing.parent, sequence, digest });
+        self.save(ports, Record { status, ..self.record.clone() })?;
+        ports.link.publish(standing.parent, commit, &objects)?;
+        self.last_push = Some(now.uptime);
+        Ok(Published::Pushed(LastPush { commit, sequence }))
+    }
+
+    /// Where the status ref stands, seen from the last status that was made.
+    fn standing(&self, listing: &Listing) -> Result<Standing> {
+        match (listing.status, &self.record.status) {
+            (Some(hub), Some(last)) if hub == last.commit => Ok(Standing { parent: Some(hub), delivered: true }),
+            (hub, Some(last)) if hub == last.parent => Ok(Standing { parent: hub, delivered: false }),
+            (None, _) => Ok(Standing { parent: None, delivered: false }),
+            (Some(hub), last) => Err(ref_moved(&self.settings.device, hub, last.as_ref())),
+        }
+    }
+
+    fn heartbeat_is_due(&mut self, now: Moment) -> bool {
+        let since = *self.last_push.get_or_insert(now.uptime);
+        self.settings.heartbeat.is_some_and(|interval| now.uptime.saturating_sub(since) >= interval)
+    }
+}
+
+struct Standing {
+    parent: Option<Oid>,
+    delivered: bool,
+}
+
+fn not_the_exchange(pinned: Option<&ExchangeId>, found: Option<&ExchangeId>) -> Error {
+    let text = |id: Option<&ExchangeId>| id.map_or("no id".into(), ToString::to_string);
+    let what = format!("the branch belongs to exchange {}, this device to {}", text(found), text(pinned));
+    Error::new(Reason::ExchangeMismatch, what)
+        .hint("check link.url and trust.exchange; exchange.yaml must keep the id it was made with")
+}
+
+fn ref_moved(device: &DeviceId, hub: Oid, last: Option<&LastStatus>) -> Error {
+    let mine = last.map_or("none yet".into(), |last| last.commit.short());
+    let what = format!("the status ref of {device} is at {}, the last status of this device is {mine}", hub.short());
+    Error::new(Reason::StatusRefMoved, what)
+        .hint("find out who moved it; then delete the ref on the hub, and the device begins a new chain")
+}

@@ -1,0 +1,131 @@
+//! What every [`Link`] keeps to, whatever the hub is made of.
+
+use giter_edge::{
+    api::{Oid, Reason, ledger::Generation, limits},
+    git::graph,
+    reconcile::ports::{Link, NewObject, Quarantine, Store},
+};
+
+use crate::support::snapshot;
+
+/// A hub, from the other side.
+pub(crate) trait Hub {
+    /// A new link to the branch `main` and the status ref `refs/giter/status/dev`.
+    fn link(&self) -> Box<dyn Link + '_>;
+
+    /// Puts one more commit on a branch, with these files (path, content) and no others.
+    fn commit(&mut self, branch: &str, files: &[(&str, &str)]) -> Oid;
+
+    /// Moves the branch `main` to a commit that the hub has.
+    fn rewind(&mut self, to: Oid);
+
+    /// Where the status ref stands.
+    fn status(&self) -> Option<Oid>;
+}
+
+/// Holds a link to its contract; `hub` makes an empty hub each time, `store` an empty store.
+pub(crate) fn check<H: Hub, S: Store>(hub: &mut dyn FnMut() -> H, store: &mut dyn FnMut() -> S) {
+    what_is_not_there_is_said(&mut hub());
+    a_listing_is_fresh_each_time(&mut hub());
+    the_first_fetch_is_one_commit_deep(&mut hub(), &mut store());
+    a_later_fetch_brings_every_commit_between(&mut hub(), &mut store());
+    a_rewound_tip_is_brought_too(&mut hub(), &mut store());
+    a_status_is_published_by_compare_and_swap(&mut hub());
+}
+
+fn what_is_not_there_is_said(hub: &mut dyn Hub) {
+    assert_eq!(hub.link().list().unwrap_err().reason(), Reason::RepositoryEmpty);
+    hub.commit("other", &[("file", "one")]);
+    assert_eq!(hub.link().list().unwrap_err().reason(), Reason::BranchNotFound);
+}
+
+fn a_listing_is_fresh_each_time(hub: &mut dyn Hub) {
+    let tips = [hub.commit("main", &[("file", "one")]), hub.commit("main", &[("file", "two")])];
+    assert_ne!(tips[0], tips[1]);
+    let mut seen = hub.link().list().unwrap();
+    assert_eq!((seen.branch, seen.status), (tips[1], None));
+    let third = hub.commit("main", &[("file", "three")]);
+    seen = hub.link().list().unwrap();
+    assert_eq!(seen.branch, third);
+}
+
+fn the_first_fetch_is_one_commit_deep(hub: &mut dyn Hub, store: &mut dyn Store) {
+    let first = hub.commit("main", &[("file", "one")]);
+    let tip = hub.commit("main", &[("file", "two"), ("specs/dev/motd.yaml", "kind: File\n")]);
+    let mut link = hub.link();
+    assert_eq!(link.list().unwrap().branch, tip);
+    let mut quarantine = store.quarantine(&Generation::default()).unwrap();
+    link.fetch(tip, None, &mut *quarantine).unwrap();
+    assert!(!quarantine.has(first).unwrap());
+    assert_eq!(read(&*quarantine, tip), ["two", "kind: File\n"]);
+    quarantine.promote(tip).unwrap();
+}
+
+fn a_later_fetch_brings_every_commit_between(hub: &mut dyn Hub, store: &mut dyn Store) {
+    hub.commit("main", &[("a", "before")]);
+    let have = hub.commit("main", &[("a", "one"), ("b", "same")]);
+    let mut link = hub.link();
+    link.list().unwrap();
+    let mut quarantine = store.quarantine(&Generation::default()).unwrap();
+    link.fetch(have, None, &mut *quarantine).unwrap();
+    let base = quarantine.promote(have).unwrap();
+    link.close();
+    drop(link);
+    let between = hub.commit("main", &[("a", "two"), ("b", "same")]);
+    let tip = hub.commit("main", &[("a", "three"), ("b", "same")]);
+    let mut link = hub.link();
+    assert_eq!(link.list().unwrap().branch, tip);
+    let mut quarantine = store.quarantine(&base).unwrap();
+    link.fetch(tip, Some(have), &mut *quarantine).unwrap();
+    assert_eq!(graph::lineage(&*quarantine, tip).unwrap().unwrap().parents, [between]);
+    assert_eq!(graph::lineage(&*quarantine, between).unwrap().unwrap().parents, [have]);
+    assert_eq!(read(&*quarantine, between), ["two", "same"]);
+    assert_eq!(read(&*quarantine, tip), ["three", "same"]);
+    quarantine.promote(tip).unwrap();
+}
+
+fn a_rewound_tip_is_brought_too(hub: &mut dyn Hub, store: &mut dyn Store) {
+    let old = hub.commit("main", &[("file", "one")]);
+    let have = hub.commit("main", &[("file", "two")]);
+    let mut link = hub.link();
+    link.list().unwrap();
+    let mut quarantine = store.quarantine(&Generation::default()).unwrap();
+    link.fetch(have, None, &mut *quarantine).unwrap();
+    let base = quarantine.promote(have).unwrap();
+    drop(link);
+    hub.rewind(old);
+    let mut link = hub.link();
+    assert_eq!(link.list().unwrap().branch, old);
+    let mut quarantine = store.quarantine(&base).unwrap();
+    link.fetch(old, Some(have), &mut *quarantine).unwrap();
+    assert!(quarantine.has(old).unwrap());
+}
+
+fn a_status_is_published_by_compare_and_swap(hub: &mut dyn Hub) {
+    hub.commit("main", &[("file", "one")]);
+    let first = snapshot(b"status one", &[]);
+    publish(hub, None, &first).unwrap();
+    assert_eq!(hub.status(), Some(first[2].id));
+    assert_eq!(hub.link().list().unwrap().status, Some(first[2].id));
+    let second = snapshot(b"status two", &[first[2].id]);
+    assert_eq!(publish(hub, None, &second).unwrap_err().reason(), Reason::StatusRefMoved);
+    assert_eq!(publish(hub, Some(second[2].id), &second).unwrap_err().reason(), Reason::StatusRefMoved);
+    assert_eq!(hub.status(), Some(first[2].id));
+    publish(hub, Some(first[2].id), &second).unwrap();
+    assert_eq!(hub.status(), Some(second[2].id));
+}
+
+fn publish(hub: &dyn Hub, old: Option<Oid>, objects: &[NewObject; 3]) -> giter_edge::api::Result<()> {
+    let mut link = hub.link();
+    link.list().unwrap();
+    link.publish(old, objects[2].id, objects)
+}
+
+/// The contents of all files of a commit, those of a folder before those of its subfolders.
+fn read(objects: &dyn Quarantine, commit: Oid) -> Vec<String> {
+    let tree = graph::lineage(objects, commit).unwrap().unwrap().tree;
+    let names = graph::below(objects, tree, &mut Default::default()).unwrap();
+    let contents = names.iter().filter_map(|&(id, _)| objects.read(id, limits::OBJECT_BYTES).unwrap());
+    let blobs = contents.filter(|object| object.kind == giter_edge::reconcile::ports::ObjectKind::Blob);
+    blobs.map(|blob| String::from_utf8(blob.data).unwrap()).collect()
+}

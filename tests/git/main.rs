@@ -1,0 +1,5 @@
+//! With real git and ssh-keygen, which have to be on the PATH.
+
+mod mutation;
+mod repo;
+mod trust;

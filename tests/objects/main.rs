@@ -1,0 +1,9 @@
+//! The store and the file link against the real git, hostile packs and a damaged disk.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod damage;
+mod file_link;
+mod hostile;
+mod thin;
