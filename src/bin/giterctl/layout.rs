@@ -33,7 +33,8 @@ impl Manifest {
     /// The files that its documents take content from, as paths in the exchange.
     fn sources(&self) -> Vec<String> {
         let (folder, _) = split(&self.path);
-        let source = |document: &Document| Some(Rc::clone(&document.root).get("spec")?.get("source")?.scalar()?.to_owned());
+        let source =
+            |document: &Document| Some(Rc::clone(&document.root).get("spec")?.get("source")?.scalar()?.to_owned());
         let documents = self.documents.as_deref().unwrap_or_default();
         documents.iter().filter_map(source).map(|source| format!("{folder}/{source}")).collect()
     }
@@ -59,7 +60,9 @@ pub(crate) fn by_device(manifests: Vec<Manifest>) -> BTreeMap<String, Vec<Manife
         let is_device = !content.contains(&format!("specs/{device}"));
         if is_device {
             let sources = manifests.iter().flat_map(Manifest::sources);
-            content.extend(sources.map(|path| split(&path).0.to_owned()).filter(|folder| *folder != format!("specs/{device}")));
+            content.extend(
+                sources.map(|path| split(&path).0.to_owned()).filter(|folder| *folder != format!("specs/{device}")),
+            );
         }
         is_device
     });

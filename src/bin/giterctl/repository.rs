@@ -82,7 +82,10 @@ impl Exchange {
             let Some((commit, name)) = line.split_once(' ') else { continue };
             let device = name.strip_prefix(prefix).unwrap_or_default().trim_start_matches('/');
             match status(batch, commit, device) {
-                Ok(status) => self.devices.entry(status.device.clone()).or_default().status = Some(status),
+                Ok(status) => {
+                    let id = status.device.clone();
+                    self.devices.entry(id).or_default().status = Some(status);
+                }
                 Err(error) if error.reason() == Reason::StatusInvalid => {
                     self.warnings.push(format!("{name}: {}", error.one_line()));
                 }
@@ -108,7 +111,8 @@ fn status(batch: &mut Batch, commit: &str, device: &str) -> Result<DeviceStatus>
 }
 
 fn commit(git: &Git, revision: Option<&str>) -> Result<String> {
-    let verify = |name: &str| git.ask(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{name}^{{commit}}")]);
+    let verify =
+        |name: &str| git.ask(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{name}^{{commit}}")]);
     if let Ok(commit) = verify(revision.unwrap_or("HEAD"))? {
         return Ok(commit);
     }
@@ -116,7 +120,9 @@ fn commit(git: &Git, revision: Option<&str>) -> Result<String> {
     let branches: Vec<&str> = branches.lines().collect();
     let not_found = |what: String, hint: String| Err(Error::new(Reason::BranchNotFound, what).hint(hint));
     match (revision, &branches[..]) {
-        (None, [only]) => verify(only)?.map_err(|why| Error::new(Reason::GitFailed, "git rev-parse failed").caused_by(why)),
+        (None, [only]) => {
+            verify(only)?.map_err(|why| Error::new(Reason::GitFailed, "git rev-parse failed").caused_by(why))
+        }
         (_, []) => not_found("the repository has no commits".into(), "push the exchange's branch to it".into()),
         (None, names) => not_found(
             "HEAD names no commit".into(),

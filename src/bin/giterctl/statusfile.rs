@@ -26,7 +26,8 @@ pub(crate) const BYTES: usize = 8 * limits::STATUS_BYTES;
 ///
 /// `StatusInvalid`, and why.
 pub(crate) fn read(name: &str, bytes: &[u8]) -> Result<DeviceStatus> {
-    let invalid = |why: String| Error::new(Reason::StatusInvalid, format!("{name} is not a device's status")).caused_by(why);
+    let invalid =
+        |why: String| Error::new(Reason::StatusInvalid, format!("{name} is not a device's status")).caused_by(why);
     if !is_yaml(bytes) {
         return status::decode(bytes).map_err(|why| invalid(why.into()));
     }
@@ -141,7 +142,10 @@ mod tests {
     fn both_files_say_the_same() {
         let status = read("status.postcard", COMPACT).unwrap();
         let sorted = |mut status: DeviceStatus| {
-            status.resources.iter_mut().for_each(|resource| resource.observed.sort_by_key(|field| field.name.to_string()));
+            status
+                .resources
+                .iter_mut()
+                .for_each(|resource| resource.observed.sort_by_key(|field| field.name.to_string()));
             status
         };
         assert_eq!(sorted(read("status.yaml", YAML).unwrap()), sorted(status));

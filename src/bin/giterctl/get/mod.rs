@@ -66,12 +66,15 @@ pub(crate) fn run(args: Args, repo: &Path, output: Output) -> Result<Exit> {
 }
 
 fn table(rows: &[Row<'_>]) -> String {
-    let cells = rows.iter().map(|row| [row.device.to_string(), row.kind(), row.name(), row.ready(), row.current(), row.reason()]);
+    let cells = rows
+        .iter()
+        .map(|row| [row.device.to_string(), row.kind(), row.name(), row.ready(), row.current(), row.reason()]);
     cli::table(["DEVICE", "KIND", "NAME", "READY", "CURRENT", "REASON"], &cells.collect::<Vec<_>>())
 }
 
 fn wide(rows: &[Row<'_>]) -> String {
-    let headers = ["DEVICE", "KIND", "NAME", "READY", "CURRENT", "REASON", "REVISION", "SEQUENCE", "OBSERVED", "MESSAGE"];
+    let headers =
+        ["DEVICE", "KIND", "NAME", "READY", "CURRENT", "REASON", "REVISION", "SEQUENCE", "OBSERVED", "MESSAGE"];
     let cells = rows.iter().map(|row| {
         [
             row.device.to_string(),
@@ -107,9 +110,12 @@ fn nothing(what: &Selector, device: Option<&DeviceId>) -> Result<Exit> {
             Ok(Exit::Done)
         }
         Selector::One(kind, name) => {
-            Err(Error::new(Reason::ResourceNotFound, format!("there is no {kind}/{name}{of}")).hint("see: giterctl get"))
+            Err(Error::new(Reason::ResourceNotFound, format!("there is no {kind}/{name}{of}"))
+                .hint("see: giterctl get"))
         }
-        Selector::Device(id) => Err(Error::new(Reason::DeviceNotFound, format!("there is no device {id}"))
-            .hint("see: giterctl get devices")),
+        Selector::Device(id) => {
+            Err(Error::new(Reason::DeviceNotFound, format!("there is no device {id}"))
+                .hint("see: giterctl get devices"))
+        }
     }
 }

@@ -90,7 +90,10 @@ fn object<'a>(row: &'a Row<'a>) -> Object<'a> {
             current: row.is_current,
             sequence: row.reported.map(|reported| reported.sequence),
             observed_revision: row.reported.and_then(|reported| Some(reported.observed_revision?.to_string())),
-            of_device: row.reported.filter(|_| row.kind == RowKind::Device).map(|reported| StatusView::from(reported).into()),
+            of_device: row
+                .reported
+                .filter(|_| row.kind == RowKind::Device)
+                .map(|reported| StatusView::from(reported).into()),
             of_resource: row.status.map(ResourceStatusView::from),
         },
     }

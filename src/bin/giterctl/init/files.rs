@@ -71,7 +71,8 @@ impl Exchange {
     }
 }
 
-/// A text as YAML writes it, in quotes where it would be taken for something else.
+/// A text as YAML writes it on one line, in quotes where it would be taken for something else. JSON's quotes are YAML's.
 fn scalar(text: &str) -> Result<String> {
-    Ok(cli::yaml(&text)?.trim_end().to_owned())
+    let text = if text.contains(' ') { cli::json(&text)? } else { cli::yaml(&text)? };
+    Ok(text.trim_end().to_owned())
 }

@@ -67,7 +67,8 @@ fn read(file: &Path) -> std::io::Result<String> {
 fn public_of(file: &Path) -> Result<String> {
     let output = Command::new("ssh-keygen").arg("-y").arg("-f").arg(file).stderr(Stdio::inherit()).output();
     let failed = || bad(format!("ssh-keygen cannot read the key {}", file.display()));
-    let output = output.map_err(|e| failed().hint("install OpenSSH's ssh-keygen, which git signs with").caused_by(e))?;
+    let output =
+        output.map_err(|e| failed().hint("install OpenSSH's ssh-keygen, which git signs with").caused_by(e))?;
     if output.status.success() { Ok(String::from_utf8_lossy(&output.stdout).into_owned()) } else { Err(failed()) }
 }
 

@@ -44,7 +44,7 @@ pub(crate) struct Args {
     branch: String,
 
     /// The folder, on the devices, of the example File
-    #[arg(long, value_name = "DIR", default_value = "/srv/giter")]
+    #[arg(long, value_name = "DIR", default_value = "/etc/giter/files")]
     files: String,
 }
 
@@ -108,7 +108,8 @@ fn commit(git: &Git, exchange: &Exchange, key: &Key) -> Result<()> {
     git.run(&["add", "--all"])?;
     let message = format!("Found the exchange {}", exchange.name);
     git.run(&["commit", "-q", "-S", "-m", &message]).map(drop).map_err(|error| {
-        let hint = format!("see that ssh-keygen can sign with {}: its private half beside it, or in ssh-agent", key.setting);
+        let hint =
+            format!("see that ssh-keygen can sign with {}: its private half beside it, or in ssh-agent", key.setting);
         Error::new(error.reason(), "cannot sign the first commit").hint(hint).caused_by(error.one_line())
     })
 }
@@ -131,9 +132,9 @@ fn settle(aside: tempfile::TempDir, dir: &Path) -> io::Result<()> {
 
 fn check_free(dir: &Path) -> Result<()> {
     let taken = |what| Err(Error::new(Reason::Usage, format!("{} {what}", dir.display())).hint("name a new folder"));
-    match fs::read_dir(dir) {
-        Ok(mut entries) if entries.next().is_none() => Ok(()),
-        Ok(_) => taken("is not empty"),
+    match fs::read_dir(dir).map(|mut entries| entries.next().is_none()) {
+        Ok(true) => Ok(()),
+        Ok(false) => taken("is not empty"),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(e) if e.kind() == io::ErrorKind::NotADirectory => taken("is not a folder"),
         Err(e) => Err(Error::new(Reason::Usage, format!("cannot look into {}", dir.display())).caused_by(e)),
@@ -191,7 +192,8 @@ impl Made {
     fn report(&self, dir: &Path) -> String {
         let Exchange { name, id, branch, devices, principal, .. } = &self.exchange;
         let dir = dir.display();
-        let mut text = format!("Made the exchange {name} in {dir}, signed by {principal} with {}:\n\n", self.key.setting);
+        let mut text =
+            format!("Made the exchange {name} in {dir}, signed by {principal} with {}:\n\n", self.key.setting);
         let mut line = |file: &str, what: &str| text.push_str(&format!("  {file:<28} {what}\n"));
         line("exchange.yaml", &format!("the charter: id {id}, branch {branch}"));
         for device in devices {

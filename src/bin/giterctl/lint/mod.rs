@@ -198,7 +198,11 @@ impl Report {
             1 => "1 finding".into(),
             many => format!("{many} findings"),
         };
-        text.push_str(&format!("{}, {}: {findings}\n", count(self.devices, "device"), count(self.resources, "resource")));
+        text.push_str(&format!(
+            "{}, {}: {findings}\n",
+            count(self.devices, "device"),
+            count(self.resources, "resource")
+        ));
         text
     }
 

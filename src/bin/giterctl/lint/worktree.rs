@@ -29,7 +29,8 @@ impl WorkingTree {
         if root.join("exchange.yaml").exists() || root.join("specs").is_dir() {
             return Ok(Self { root: root.to_owned() });
         }
-        let what = format!("{} is no working tree of an exchange: it has neither exchange.yaml nor specs", root.display());
+        let what =
+            format!("{} is no working tree of an exchange: it has neither exchange.yaml nor specs", root.display());
         Err(Error::new(Reason::Usage, what).hint("name the working tree: giterctl lint DIR"))
     }
 
