@@ -301,6 +301,13 @@ impl Error {
         self.0.hint.as_deref()
     }
 
+    /// A copy whose message has the sources in it.
+    #[must_use]
+    pub fn flattened(&self) -> Self {
+        let hint = self.0.hint.clone();
+        Self(Box::new(Inner { reason: self.0.reason, what: self.one_line(), hint, source: None }))
+    }
+
     /// The message and its sources in one line, as it stands in the status.
     pub fn one_line(&self) -> String {
         let mut line = self.0.what.clone();

@@ -116,6 +116,8 @@ pub struct Refused {
     pub reason: Box<str>,
     /// Why, for people.
     pub message: Box<str>,
+    /// What to do.
+    pub hint: Option<Box<str>>,
 }
 
 /// What was learned about the hub, so that the next poll need not find out.

@@ -134,8 +134,7 @@ impl Tick {
     /// then that something is not ready.
     pub fn error(&self) -> Option<Error> {
         let first = self.sync_error.as_ref().or(self.publish_error.as_ref());
-        let copy = |error: &Error| Error::new(error.reason(), error.one_line());
-        first.map(copy).or_else(|| {
+        first.map(Error::flattened).or_else(|| {
             let failed = self.outcomes.iter().find(|outcome| !outcome.is_ready())?;
             let waiting = self.outcomes.iter().filter(|outcome| !outcome.is_ready()).count();
             let what = format!("{waiting} of {} resources are not ready, first {}", self.outcomes.len(), failed.key);
@@ -295,13 +294,16 @@ impl Agent {
         }
         let floor = self.record.tip.as_ref().map(|tip| tip.commit);
         if floor == Some(listing.branch) {
+            if self.record.refused.is_some() {
+                self.save(ports, Record { refused: None, ..self.record.clone() })?;
+            }
             return Ok(None);
         }
         if let Some(refused) = &self.record.refused
             && (refused.tip, refused.inputs) == (listing.branch, self.settings.inputs)
-            && let Some(reason) = Reason::named(&refused.reason)
+            && let Some(error) = verdict_of(refused)
         {
-            return Err(Error::new(reason, &*refused.message));
+            return Err(error);
         }
         let verdict = self.consider(ports, listing.branch, floor);
         if let Err(error) = &verdict
@@ -377,8 +379,13 @@ impl Agent {
     }
 
     fn refuse(&mut self, ports: &mut Ports<'_>, tip: Oid, error: &Error) -> Result<()> {
-        let (reason, message) = (error.reason().as_str().into(), error.one_line().into());
-        let refused = Some(Refused { tip, inputs: self.settings.inputs, reason, message });
+        let refused = Some(Refused {
+            tip,
+            inputs: self.settings.inputs,
+            reason: error.reason().as_str().into(),
+            message: error.one_line().into(),
+            hint: error.get_hint().map(Into::into),
+        });
         let record = Record { refused, ..self.record.clone() };
         self.save(ports, record)?;
         self.sweep(ports);
@@ -471,6 +478,15 @@ impl Agent {
 struct Standing {
     parent: Option<Oid>,
     delivered: bool,
+}
+
+/// The error that a remembered refusal was; `None` if another version of the agent had that reason.
+fn verdict_of(refused: &Refused) -> Option<Error> {
+    let error = Error::new(Reason::named(&refused.reason)?, &*refused.message);
+    Some(match &refused.hint {
+        Some(hint) => error.hint(&**hint),
+        None => error,
+    })
 }
 
 fn not_the_exchange(pinned: Option<&ExchangeId>, found: Option<&ExchangeId>) -> Error {

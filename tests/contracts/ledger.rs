@@ -56,6 +56,7 @@ fn record(serial: u64) -> Record {
             inputs: [9; 16],
             reason: "UnsignedCommit".into(),
             message: "it has no signature".into(),
+            hint: None,
         }),
         ..Record::default()
     }

@@ -99,10 +99,10 @@ fn files_of_another_pack_are_found() {
     };
     let sound = fs::read(path(&first, "idx")).unwrap();
     fs::copy(path(&second, "idx"), path(&first, "idx")).unwrap();
-    assert!(!store.recover(&[&first, &second]).unwrap());
+    assert_eq!(store.recover(&[&first, &second]).unwrap(), [false, true]);
     fs::write(path(&first, "idx"), sound).unwrap();
     fs::copy(path(&second, "pack"), path(&first, "pack")).unwrap();
-    assert!(!store.recover(&[&first, &second]).unwrap());
+    assert_eq!(store.recover(&[&first, &second]).unwrap(), [false, true]);
     // Both packs are laid out alike, so that only the object's own hash tells.
     let reader = store.objects(&first).unwrap();
     assert_eq!(reader.read(one[0].id, 100).unwrap_err().reason(), Reason::StateFailed);

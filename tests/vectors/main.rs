@@ -106,6 +106,7 @@ fn ledger_record() -> Record {
             inputs: [6; 16],
             reason: "UnsignedCommit".into(),
             message: "the commit has no signature".into(),
+            hint: Some("sign it".into()),
         }),
         hub: HubTraits { protocol_in_command: true },
     }

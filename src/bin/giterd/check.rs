@@ -1,0 +1,163 @@
+//! `giterd check`: everything a sync depends on, tried one by one, each problem with its cure.
+
+use std::{fs, process::ExitCode};
+
+use giter_edge::{
+    api::{Error, Exit, Reason, Result},
+    cli::{self, Output},
+    codec::config::Config,
+    disk::StateLock,
+    link,
+    reconcile::ports::Board,
+};
+use rustix::fs::{Access, access};
+use serde::Serialize;
+
+use crate::{
+    args::Args,
+    device::{self, View},
+};
+
+/// One thing that was tried.
+struct Check {
+    name: &'static str,
+    result: Result<String>,
+}
+
+/// What `-o json` prints of it.
+#[derive(Serialize)]
+struct CheckView<'a> {
+    name: &'a str,
+    ok: bool,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
+}
+
+/// Tries everything and prints it. The exit code is that of the gravest problem.
+///
+/// # Errors
+///
+/// `BadConfig`, without which there is nothing to try.
+pub fn check(args: &Args) -> Result<ExitCode> {
+    let config = device::read_config(&args.config)?;
+    let checks = [
+        Check { name: "configuration", result: Ok(args.config.display().to_string()) },
+        Check { name: "root keys", result: root_keys(&config) },
+        Check { name: "device key", result: device_key(&config) },
+        Check { name: "state", result: state(&config) },
+        Check { name: "board", result: board(&config) },
+        Check { name: "files", result: files(&config) },
+        Check { name: "resources", result: resources(args) },
+        Check { name: "hub", result: hub(&config) },
+    ];
+    print(&checks, args.output)?;
+    let exits = checks.iter().filter_map(|check| check.result.as_ref().err()).map(|error| error.reason().exit());
+    Ok(cli::exit_code(exits.max_by_key(|exit| *exit as u8).unwrap_or(Exit::Done)))
+}
+
+fn root_keys(config: &Config) -> Result<String> {
+    let keyring = device::read_keyring(config)?;
+    match keyring.signers().len() {
+        0 => Err(Error::new(Reason::BadSigners, format!("{} names no key", config.trust.root.display()))
+            .hint("put the publisher's line of root.keys there; without one nothing is ever accepted")),
+        1 => Ok("1 key".into()),
+        count => Ok(format!("{count} keys")),
+    }
+}
+
+fn device_key(config: &Config) -> Result<String> {
+    device::read_key(&config.status.key).map(|key| key.public().fingerprint())
+}
+
+fn state(config: &Config) -> Result<String> {
+    let folder = config.state.display();
+    match StateLock::take(&config.state) {
+        Ok(_) => Ok(format!("{folder} can be written")),
+        Err(error) if error.reason() == Reason::StateLocked => Ok(format!("{folder} is in use by a running giterd")),
+        Err(error) => Err(error),
+    }
+}
+
+fn board(config: &Config) -> Result<String> {
+    device::board(config).map(|board| board.name().to_string())
+}
+
+fn files(config: &Config) -> Result<String> {
+    for root in &config.file_roots {
+        let cannot = |what: &str| {
+            let what = format!("{} {what}", root.display());
+            Error::new(Reason::FileFailed, what)
+                .hint("make it, let giterd's user write there, or take it from files.roots")
+        };
+        if !fs::metadata(root).map_err(|error| cannot("cannot be read").caused_by(error))?.is_dir() {
+            return Err(cannot("is not a folder"));
+        }
+        access(root, Access::WRITE_OK | Access::EXEC_OK)
+            .map_err(|error| cannot("cannot be written").caused_by(error))?;
+    }
+    match config.file_roots.len() {
+        0 => Ok("no files.roots: File resources are refused".into()),
+        _ => Ok(config.file_roots.iter().map(|root| root.display().to_string()).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// The accepted resources can be observed: lines are there and free, LEDs answer.
+fn resources(args: &Args) -> Result<String> {
+    let mut view = View::open(&args.config)?;
+    if view.agent.record().tip.is_none() {
+        return Ok("none accepted yet".into());
+    }
+    let preview = view.agent.preview(&mut view.board);
+    let count = preview.len();
+    preview.into_iter().try_for_each(|(_, decision)| decision.map(drop))?;
+    Ok(format!("{count} can be observed"))
+}
+
+fn hub(config: &Config) -> Result<String> {
+    let mut link = link::open(&device::link_settings(config), Default::default(), device::cancel()?)?;
+    let listing = link.list();
+    link.close();
+    listing.map(|listing| format!("{} is at {}", config.link.branch, listing.branch.short()))
+}
+
+fn print(checks: &[Check], output: Output) -> Result<()> {
+    match output {
+        Output::Json => cli::print(cli::json(&checks.iter().map(view).collect::<Vec<_>>())?),
+        Output::Yaml => cli::print(cli::yaml(&checks.iter().map(view).collect::<Vec<_>>())?),
+        Output::Name => {
+            let failed = checks.iter().filter(|check| check.result.is_err());
+            cli::print(failed.map(|check| format!("{}\n", check.name)).collect::<String>())
+        }
+        Output::Table | Output::Wide => {
+            let rows: Vec<_> = checks.iter().map(row).collect();
+            cli::print(cli::table(["CHECK", "OK", "DETAIL"], &rows))?;
+            for error in checks.iter().filter_map(|check| check.result.as_ref().err()) {
+                cli::complain(error);
+            }
+            Ok(())
+        }
+    }
+}
+
+fn row(check: &Check) -> [String; 3] {
+    match &check.result {
+        Ok(detail) => [check.name.into(), "yes".into(), detail.clone()],
+        Err(error) => [check.name.into(), "no".into(), format!("{}: {error}", error.reason())],
+    }
+}
+
+fn view(check: &Check) -> CheckView<'_> {
+    match &check.result {
+        Ok(detail) => CheckView { name: check.name, ok: true, detail: detail.clone(), reason: None, hint: None },
+        Err(error) => CheckView {
+            name: check.name,
+            ok: false,
+            detail: error.one_line(),
+            reason: Some(error.reason().as_str()),
+            hint: error.get_hint(),
+        },
+    }
+}

@@ -1,0 +1,248 @@
+//! The device, put together: the configuration decides which real adapter stands behind each port.
+
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use giter_edge::{
+    api::{Error, Reason, Result, limits},
+    codec::{
+        config::{self, Config},
+        keyfile::SecretKey,
+        signers::Keyring,
+    },
+    disk::{SlotLedger, StateLock},
+    drivers::{self, Drivers},
+    git::{seal::StatusSeal, store::PackStore},
+    link::{self, Cancel},
+    reconcile::{
+        ports::{Board, Link},
+        tick::{Agent, Ports, Settings},
+    },
+};
+use sha2::{Digest, Sha256};
+
+/// Where the device tree says what board this is.
+const DEVICE_TREE: &str = "/proc/device-tree/compatible";
+
+/// A device that may act: it holds the state folder's lock.
+pub struct Device {
+    /// What the operator decided.
+    pub config: Config,
+    /// The hardware.
+    pub board: Drivers,
+    /// Ends a conversation with the hub from another thread.
+    pub cancel: Cancel,
+    link: Box<dyn Link>,
+    store: PackStore,
+    ledger: SlotLedger,
+    seal: StatusSeal,
+    settings: Settings,
+    _lock: StateLock,
+}
+
+impl Device {
+    /// Reads the configuration and opens everything it names. The hub is not contacted yet.
+    ///
+    /// # Errors
+    ///
+    /// Whatever of the configuration, the keys, the board or the state folder cannot be used.
+    pub fn open(config: &Path) -> Result<Self> {
+        let config = read_config(config)?;
+        let settings = settings(&config)?;
+        let board = board(&config)?;
+        let seal = StatusSeal::new(config.device.clone(), read_key(&config.status.key)?, config.status.format);
+        let lock = StateLock::take(&config.state)?;
+        let mut ledger = SlotLedger::new(&config.state);
+        let hub = giter_edge::reconcile::ports::Ledger::load(&mut ledger)?.hub;
+        let cancel = cancel()?;
+        let link = link::open(&link_settings(&config), hub, cancel.clone())?;
+        let store = PackStore::open(&store_folder(&config))?;
+        Ok(Self { config, board, cancel, link, store, ledger, seal, settings, _lock: lock })
+    }
+
+    /// The adapters behind the ports.
+    pub fn ports(&mut self) -> Ports<'_> {
+        Ports {
+            link: &mut *self.link,
+            store: &mut self.store,
+            board: &mut self.board,
+            ledger: &mut self.ledger,
+            seal: &self.seal,
+        }
+    }
+
+    /// Starts the agent, which recovers from whatever stopped the last one.
+    ///
+    /// # Errors
+    ///
+    /// The state folder cannot be read or swept.
+    pub fn start_agent(&mut self) -> Result<Agent> {
+        let settings = self.settings.clone();
+        Agent::start(settings, &mut self.ports())
+    }
+
+    /// The board's name.
+    pub fn board_name(&self) -> &str {
+        self.board.name()
+    }
+}
+
+/// A look at the device beside an agent that may be running: nothing is locked, written or sent.
+pub struct View {
+    /// The hardware.
+    pub board: Drivers,
+    /// The agent, as it would start.
+    pub agent: Agent,
+}
+
+impl View {
+    /// Opens a device for looking.
+    ///
+    /// # Errors
+    ///
+    /// Whatever of the configuration, the root file, the board or the state folder cannot be read.
+    pub fn open(config: &Path) -> Result<Self> {
+        let config = read_config(config)?;
+        let board = board(&config)?;
+        let store = PackStore::at(&store_folder(&config));
+        let agent = Agent::inspect(settings(&config)?, &store, &board, &mut SlotLedger::new(&config.state))?;
+        Ok(Self { board, agent })
+    }
+}
+
+/// Reads the configuration file and the environment.
+///
+/// # Errors
+///
+/// `BadConfig`.
+pub fn read_config(path: &Path) -> Result<Config> {
+    let text = read_text(path, Reason::BadConfig, "the configuration")
+        .map_err(|error| error.hint(format!("write {}, or name another file with --config", path.display())))?;
+    let environment =
+        std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
+    let mut config = config::read(path, &text, environment)?;
+    if config.board == "sim" && config.sim_file.is_none() {
+        config.sim_file = Some(config.state.join("sim.toml"));
+    }
+    Ok(config)
+}
+
+/// Reads the root of trust.
+///
+/// # Errors
+///
+/// `BadSigners`.
+pub fn read_keyring(config: &Config) -> Result<Keyring> {
+    let path = &config.trust.root;
+    let text = read_text(path, Reason::BadSigners, "the root keys").map_err(|error| {
+        error.hint("copy root.keys from the exchange's publisher, by a way you trust, and name it in trust.root")
+    })?;
+    Keyring::parse(&path.display().to_string(), text.as_bytes())
+}
+
+/// Reads the device's private key, if nobody else can.
+///
+/// # Errors
+///
+/// `BadKeyFile`.
+pub fn read_key(path: &Path) -> Result<SecretKey> {
+    let name = path.display();
+    let make = format!("make one with: ssh-keygen -t ed25519 -N '' -f {name}");
+    let text = read_text(path, Reason::BadKeyFile, "the device's key").map_err(|error| error.hint(make))?;
+    let mode =
+        fs::metadata(path).map_err(|error| unreadable(Reason::BadKeyFile, "the device's key", path, error))?.mode();
+    if mode & 0o077 != 0 {
+        let what = format!("the device's key {name} can be read by others (mode {:04o})", mode & 0o7777);
+        return Err(Error::new(Reason::BadKeyFile, what).hint(format!("chmod 600 {name}")));
+    }
+    SecretKey::from_openssh(&name.to_string(), text.as_bytes())
+}
+
+/// The board that the configuration names, or the device tree.
+///
+/// # Errors
+///
+/// `UnknownBoard`, `BadBoardFile`.
+pub fn board(config: &Config) -> Result<Drivers> {
+    let local = PathBuf::from(config::DEFAULT_PATH).with_file_name("board.toml");
+    let table = drivers::select(&config.board, Path::new(DEVICE_TREE), &local)?;
+    let sim = (table.name == "sim").then(|| config.sim_file.clone()).flatten();
+    let settings = drivers::Settings {
+        file_roots: config.file_roots.clone(),
+        gpio_dev: config.gpio_dev.clone(),
+        leds: config.led_sysfs.clone(),
+        sim,
+        ..drivers::Settings::default()
+    };
+    Ok(Drivers::new(table, settings))
+}
+
+/// Where and how the hub is reached.
+pub fn link_settings(config: &Config) -> link::Settings {
+    link::Settings {
+        url: config.link.url.clone(),
+        branch: config.link.branch.clone(),
+        status_ref: format!("{}/{}", config.status.prefix, config.device),
+        identity: config.link.identity.clone(),
+        known_hosts: config.link.known_hosts.clone(),
+        program: config.link.program.clone(),
+        timeout: config.link.timeout,
+    }
+}
+
+/// What ends a conversation with the hub.
+///
+/// # Errors
+///
+/// `Bug`: this process has no file descriptor left.
+pub fn cancel() -> Result<Cancel> {
+    Cancel::new().map_err(|error| Error::new(Reason::Bug, "cannot make an eventfd").caused_by(error))
+}
+
+fn store_folder(config: &Config) -> PathBuf {
+    config.state.join("store")
+}
+
+fn settings(config: &Config) -> Result<Settings> {
+    let root = read_text(&config.trust.root, Reason::BadSigners, "the root keys").unwrap_or_default();
+    let keyring = read_keyring(config)?;
+    let mut inputs = Sha256::new();
+    for part in [
+        env!("CARGO_PKG_VERSION"),
+        &root,
+        &config.board,
+        &format!("{:?} {:?} {:?}", config.trust.verify, config.trust.exchange, config.file_roots),
+    ] {
+        inputs.update((part.len() as u64).to_le_bytes());
+        inputs.update(part);
+    }
+    let mut short = [0; 16];
+    short.copy_from_slice(&inputs.finalize()[..16]);
+    Ok(Settings {
+        device: config.device.clone(),
+        agent: env!("CARGO_PKG_VERSION").into(),
+        policy: config.trust.verify,
+        keyring,
+        exchange: config.trust.exchange.clone(),
+        branch: config.link.branch.clone(),
+        inputs: short,
+        heartbeat: Some(config.status.heartbeat.as_secs()).filter(|seconds| *seconds > 0),
+    })
+}
+
+fn read_text(path: &Path, reason: Reason, what: &str) -> Result<String> {
+    use io::Read;
+    let mut text = String::new();
+    let limit = limits::SIGNERS_BYTES.max(limits::CONFIG_BYTES) as u64 + 1;
+    fs::File::open(path)
+        .and_then(|file| file.take(limit).read_to_string(&mut text))
+        .map_err(|error| unreadable(reason, what, path, error))?;
+    Ok(text)
+}
+
+fn unreadable(reason: Reason, what: &str, path: &Path, error: io::Error) -> Error {
+    Error::new(reason, format!("cannot read {what} at {}", path.display())).caused_by(error)
+}

@@ -1,0 +1,261 @@
+//! What the verbs print: a tick, a plan, the device's own view.
+
+use giter_edge::{
+    api::{ConditionType, DeviceStatus, Error, ResourceKey, ResourceStatus, Result, ledger::Record},
+    cli::{self, Output, table},
+    codec::{self, status::StatusView},
+    reconcile::{
+        apply::Outcome,
+        plan::{Change, Decision},
+        report,
+        tick::{Published, Tick},
+    },
+};
+use serde::Serialize;
+
+/// A tick in the daemon's log: nothing when nothing happened.
+pub fn log_tick(tick: &Tick) {
+    if let Some(accepted) = &tick.advanced {
+        log::info!("accepted {}, signed by {}", accepted.commit.short(), accepted.signer);
+    }
+    for outcome in &tick.outcomes {
+        let Some(line) = report::line(outcome) else { continue };
+        if outcome.is_ready() { log::info!("{line}") } else { log::warn!("{line}") }
+    }
+    for error in [&tick.sync_error, &tick.publish_error].into_iter().flatten() {
+        log::warn!("{}: {}", error.reason(), error.one_line());
+    }
+    if let Published::Pushed(push) = tick.published {
+        log::debug!("pushed status {} as {}", push.sequence, push.commit.short());
+    }
+}
+
+/// What `giterd sync -o json` prints, version 1.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SyncView<'a> {
+    version: u32,
+    device: &'a str,
+    revision: Option<String>,
+    advanced: bool,
+    changes: Vec<ChangeView>,
+    status: Option<PushView>,
+    reason: Option<&'static str>,
+    message: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ChangeView {
+    resource: String,
+    action: String,
+    steps: Vec<String>,
+    found: String,
+    reason: Option<&'static str>,
+    message: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PushView {
+    sequence: u64,
+    commit: String,
+}
+
+/// What a `sync` did.
+///
+/// # Errors
+///
+/// Stdout cannot be written.
+pub fn sync(tick: &Tick, output: Output) -> Result<()> {
+    match output {
+        Output::Json => cli::print(cli::json(&sync_view(tick))?),
+        Output::Yaml => cli::print(cli::yaml(&sync_view(tick))?),
+        Output::Name => cli::print(changed(tick).map(|outcome| format!("{}\n", outcome.key)).collect::<String>()),
+        Output::Table | Output::Wide => cli::print(sync_text(tick)),
+    }
+}
+
+fn changed(tick: &Tick) -> impl Iterator<Item = &Outcome> {
+    tick.outcomes.iter().filter(|outcome| report::line(outcome).is_some())
+}
+
+fn sync_text(tick: &Tick) -> String {
+    let mut text = String::new();
+    if let Some(accepted) = &tick.advanced {
+        text.push_str(&format!("accepted {}, signed by {}\n", accepted.commit.short(), accepted.signer));
+    }
+    let rows: Vec<_> = changed(tick).map(change_row).collect();
+    if !rows.is_empty() {
+        text.push_str(&table(["RESOURCE", "ACTION", "DETAIL"], &rows));
+    }
+    if let Published::Pushed(push) = tick.published {
+        text.push_str(&format!("status {} pushed as {}\n", push.sequence, push.commit.short()));
+    }
+    if tick.is_quiet() && tick.published == Published::Unchanged {
+        let revision = tick.status.observed_revision.map_or("nothing accepted yet".into(), |commit| commit.short());
+        text.push_str(&format!("nothing changed: {revision}, {} resources\n", tick.status.resources.len()));
+    }
+    text
+}
+
+fn change_row(outcome: &Outcome) -> [String; 3] {
+    let key = outcome.key.to_string();
+    let why = outcome.change.as_ref().map(|change| change.why.to_string());
+    if let Some(error) = &outcome.error {
+        let action = why.map_or("failed".into(), |why| format!("{why} failed"));
+        return [key, action, format!("{}: {}", error.reason(), error.one_line())];
+    }
+    if let Some(found) = &outcome.reported {
+        return [key, "report".into(), format!("found {found}")];
+    }
+    [key, why.unwrap_or_default(), outcome.change.as_ref().map(change_detail).unwrap_or_default()]
+}
+
+fn change_detail(change: &Change) -> String {
+    let steps: Vec<_> = change.steps.iter().map(ToString::to_string).collect();
+    match steps.is_empty() {
+        true => format!("{} stays as it is", change.found),
+        false => format!("{} (found {})", steps.join(", "), change.found),
+    }
+}
+
+fn sync_view(tick: &Tick) -> SyncView<'_> {
+    let error = tick.error();
+    SyncView {
+        version: 1,
+        device: tick.status.device.as_str(),
+        revision: tick.status.observed_revision.map(|commit| commit.to_string()),
+        advanced: tick.advanced.is_some(),
+        changes: changed(tick).map(outcome_view).collect(),
+        status: match tick.published {
+            Published::Pushed(push) => Some(PushView { sequence: push.sequence, commit: push.commit.to_string() }),
+            _ => None,
+        },
+        reason: error.as_ref().map(|error| error.reason().as_str()),
+        message: error.as_ref().map(Error::one_line),
+    }
+}
+
+fn outcome_view(outcome: &Outcome) -> ChangeView {
+    let change = outcome.change.as_ref();
+    let reported = outcome.reported.as_deref();
+    ChangeView {
+        resource: outcome.key.to_string(),
+        action: change.map_or_else(|| reported.map_or("none", |_| "report").into(), |change| change.why.to_string()),
+        steps: change.map_or(vec![], steps),
+        found: change.map(|change| change.found.as_str()).or(reported).unwrap_or_default().into(),
+        reason: outcome.error.as_ref().map(|error| error.reason().as_str()),
+        message: outcome.error.as_ref().map(Error::one_line),
+    }
+}
+
+fn steps(change: &Change) -> Vec<String> {
+    change.steps.iter().map(ToString::to_string).collect()
+}
+
+/// What a tick would change.
+///
+/// # Errors
+///
+/// Stdout cannot be written.
+pub fn plan(preview: &[(ResourceKey, Result<Decision>)], output: Output) -> Result<()> {
+    let pending = || preview.iter().filter(|(_, decision)| !matches!(decision, Ok(Decision::InSync)));
+    match output {
+        Output::Json => cli::print(cli::json(&pending().map(decision_view).collect::<Vec<_>>())?),
+        Output::Yaml => cli::print(cli::yaml(&pending().map(decision_view).collect::<Vec<_>>())?),
+        Output::Name => cli::print(pending().map(|(key, _)| format!("{key}\n")).collect::<String>()),
+        Output::Table | Output::Wide => {
+            let rows: Vec<_> = pending().map(decision_row).collect();
+            match rows.is_empty() {
+                true => cli::print(format!("nothing to change: {} resources are as they should be\n", preview.len())),
+                false => cli::print(table(["RESOURCE", "ACTION", "DETAIL"], &rows)),
+            }
+        }
+    }
+}
+
+fn decision_row((key, decision): &(ResourceKey, Result<Decision>)) -> [String; 3] {
+    let (action, detail) = match decision {
+        Ok(Decision::InSync) => ("none".into(), String::new()),
+        Ok(Decision::Change(change)) => (change.why.to_string(), change_detail(change)),
+        Ok(Decision::Report(found)) => ("report".into(), format!("found {found}")),
+        Err(error) => ("unknown".into(), format!("{}: {}", error.reason(), error.one_line())),
+    };
+    [key.to_string(), action, detail]
+}
+
+fn decision_view((key, decision): &(ResourceKey, Result<Decision>)) -> ChangeView {
+    let view = |action: &str, steps, found: &str| ChangeView {
+        resource: key.to_string(),
+        action: action.into(),
+        steps,
+        found: found.into(),
+        reason: None,
+        message: None,
+    };
+    match decision {
+        Ok(Decision::InSync) => view("none", vec![], ""),
+        Ok(Decision::Change(change)) => view(&change.why.to_string(), steps(change), &change.found),
+        Ok(Decision::Report(found)) => view("report", vec![], found),
+        Err(error) => ChangeView {
+            reason: Some(error.reason().as_str()),
+            message: Some(error.one_line()),
+            ..view("unknown", vec![], "")
+        },
+    }
+}
+
+/// The device's own view of itself. YAML and JSON are the status as the hub would read it.
+///
+/// # Errors
+///
+/// Stdout cannot be written.
+pub fn status(status: &DeviceStatus, record: &Record, output: Output) -> Result<()> {
+    match output {
+        Output::Json => cli::print(cli::json(&StatusView::from(status))?),
+        Output::Yaml => cli::print(codec::status::to_yaml(status)?),
+        Output::Name => {
+            cli::print(status.resources.iter().map(|resource| format!("{}\n", resource.key)).collect::<String>())
+        }
+        Output::Table | Output::Wide => cli::print(status_text(status, record, output == Output::Wide)),
+    }
+}
+
+fn status_text(status: &DeviceStatus, record: &Record, wide: bool) -> String {
+    let accepted = record.tip.as_ref();
+    let accepted = accepted.map_or("nothing yet".into(), |tip| format!("{}, signed by {}", tip.commit, tip.signer));
+    let mut text = format!("device     {}\nboard      {}\naccepted   {accepted}\n", status.device, status.board);
+    for condition in &status.conditions {
+        let message =
+            if condition.message.as_str().is_empty() { String::new() } else { format!(": {}", condition.message) };
+        let name = condition.kind.to_string().to_lowercase();
+        text.push_str(&format!("{name:<11}{} ({}){message}\n", condition.status, condition.reason));
+    }
+    text.push('\n');
+    if wide {
+        let rows: Vec<_> = status.resources.iter().map(wide_row).collect();
+        text.push_str(&table(["RESOURCE", "READY", "REASON", "OBSERVED", "MESSAGE"], &rows));
+    } else {
+        let rows: Vec<_> = status.resources.iter().map(narrow_row).collect();
+        text.push_str(&table(["RESOURCE", "READY", "REASON"], &rows));
+    }
+    text
+}
+
+fn narrow_row(resource: &ResourceStatus) -> [String; 3] {
+    let ready = resource.condition(ConditionType::Ready);
+    [
+        resource.key.to_string(),
+        ready.map_or("Unknown".into(), |ready| ready.status.to_string()),
+        ready.map_or(String::new(), |ready| ready.reason.to_string()),
+    ]
+}
+
+fn wide_row(resource: &ResourceStatus) -> [String; 5] {
+    let [key, ready, reason] = narrow_row(resource);
+    let observed: Vec<_> = resource.observed.iter().map(|field| format!("{}={}", field.name, field.value)).collect();
+    let messages: Vec<_> = resource.conditions.iter().map(|condition| condition.message.as_str()).collect();
+    let message = messages.into_iter().find(|message| !message.is_empty()).unwrap_or_default().to_string();
+    [key, ready, reason, observed.join(" "), message]
+}

@@ -1,0 +1,71 @@
+//! The verbs that do one thing and end: `sync`, `plan`, `status`.
+
+use std::process::ExitCode;
+
+use giter_edge::{
+    api::{Error, Exit, Reason, Result},
+    cli,
+    reconcile::{plan::Decision, tick::Reach},
+};
+
+use crate::{
+    args::Args,
+    device::{Device, View},
+    show, world,
+};
+
+/// One tick to the hub and back.
+///
+/// # Errors
+///
+/// What the tick failed with, after what it did was printed.
+pub fn sync(args: &Args) -> Result<ExitCode> {
+    let mut device = Device::open(&args.config)?;
+    let mut agent = device.start_agent()?;
+    let tick = agent.tick(&mut device.ports(), Reach::Hub, world::now());
+    show::sync(&tick, args.output)?;
+    match tick.error() {
+        Some(error) => Err(error),
+        None => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// What a tick would change on the board.
+///
+/// # Errors
+///
+/// `NothingAccepted`; what keeps the device from being looked at.
+pub fn plan(args: &Args) -> Result<ExitCode> {
+    let mut view = View::open(&args.config)?;
+    require_accepted(&view)?;
+    let preview = view.agent.preview(&mut view.board);
+    show::plan(&preview, args.output)?;
+    let in_sync = preview.iter().all(|(_, decision)| matches!(decision, Ok(Decision::InSync)));
+    Ok(cli::exit_code(if in_sync { Exit::Done } else { Exit::No }))
+}
+
+/// What the device knows of itself.
+///
+/// # Errors
+///
+/// `NothingAccepted`; what keeps the device from being looked at.
+pub fn status(args: &Args) -> Result<ExitCode> {
+    let mut view = View::open(&args.config)?;
+    require_accepted(&view)?;
+    let status = view.agent.look(&mut view.board, world::now());
+    show::status(&status, view.agent.record(), args.output)?;
+    let ready = giter_edge::reconcile::report::is_ready(&status);
+    Ok(cli::exit_code(if ready { Exit::Done } else { Exit::No }))
+}
+
+fn require_accepted(view: &View) -> Result<()> {
+    if view.agent.record().tip.is_some() {
+        return Ok(());
+    }
+    let refused = view.agent.record().refused.as_ref();
+    let what = match refused {
+        Some(refused) => format!("nothing was accepted yet; {} was refused: {}", refused.tip.short(), refused.message),
+        None => "nothing was accepted yet".into(),
+    };
+    Err(Error::new(Reason::NothingAccepted, what).hint("run 'giterd sync'"))
+}

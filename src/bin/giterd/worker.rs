@@ -1,0 +1,121 @@
+//! The thread that owns the device: the adapters block, and hold what must not leave their thread.
+
+use std::{
+    path::{Path, PathBuf},
+    thread::JoinHandle,
+};
+
+use giter_edge::{
+    api::{Error, Reason, Result},
+    codec::config::Config,
+    link::Cancel,
+    reconcile::tick::{Agent, Reach, Tick},
+};
+use smol::channel::{Receiver, Sender, bounded};
+
+use crate::{device::Device, world};
+
+/// The agent, at work on its own thread. Asked for one thing at a time.
+pub struct Worker {
+    /// What the operator decided.
+    pub config: Config,
+    /// The board's name.
+    pub board: String,
+    /// Ends what the agent waits for.
+    pub cancel: Cancel,
+    jobs: Sender<Job>,
+    thread: JoinHandle<()>,
+}
+
+enum Job {
+    Tick(Reach, Sender<Tick>),
+    HasDrift(Sender<bool>),
+}
+
+/// What the thread says once the device is open.
+struct Opened {
+    config: Config,
+    board: String,
+    cancel: Cancel,
+}
+
+impl Worker {
+    /// Opens the device and starts the agent.
+    ///
+    /// # Errors
+    ///
+    /// Why the device cannot be opened, or the agent not be started.
+    pub async fn start(config: &Path) -> Result<Self> {
+        let (opened, is_open) = bounded(1);
+        let (jobs, inbox) = bounded(1);
+        let config = PathBuf::from(config);
+        let thread = std::thread::Builder::new()
+            .name("agent".into())
+            .spawn(move || work(&config, &opened, &inbox))
+            .map_err(|error| Error::new(Reason::Bug, "cannot start a thread").caused_by(error))?;
+        let Opened { config, board, cancel } = is_open.recv().await.map_err(gone)??;
+        Ok(Self { config, board, cancel, jobs, thread })
+    }
+
+    /// One tick.
+    ///
+    /// # Errors
+    ///
+    /// `Bug` if the thread is gone.
+    pub async fn tick(&self, reach: Reach) -> Result<Tick> {
+        self.ask(|reply| Job::Tick(reach, reply)).await
+    }
+
+    /// Whether the board differs from the specs in a way that a tick would mend.
+    ///
+    /// # Errors
+    ///
+    /// `Bug` if the thread is gone.
+    pub async fn has_drift(&self) -> Result<bool> {
+        self.ask(Job::HasDrift).await
+    }
+
+    async fn ask<T>(&self, job: impl FnOnce(Sender<T>) -> Job) -> Result<T> {
+        let (reply, answer) = bounded(1);
+        self.jobs.send(job(reply)).await.map_err(gone)?;
+        answer.recv().await.map_err(gone)
+    }
+
+    /// Waits for the thread to let go of the device.
+    pub fn join(self) {
+        drop(self.jobs);
+        // A thread that panicked has said so on stderr.
+        let _ = self.thread.join();
+    }
+}
+
+fn gone(_: impl std::fmt::Debug) -> Error {
+    Error::new(Reason::Bug, "the agent's thread ended on its own")
+}
+
+fn work(config: &Path, opened: &Sender<Result<Opened>>, inbox: &Receiver<Job>) {
+    let (mut device, mut agent) = match open(config) {
+        Ok(both) => both,
+        Err(error) => {
+            let _ = opened.send_blocking(Err(error));
+            return;
+        }
+    };
+    let board = device.board_name().to_string();
+    let _ = opened.send_blocking(Ok(Opened { config: device.config.clone(), board, cancel: device.cancel.clone() }));
+    while let Ok(job) = inbox.recv_blocking() {
+        // The asker may be gone by now; then nobody waits for the answer.
+        let _ = match job {
+            Job::Tick(reach, reply) => {
+                reply.send_blocking(agent.tick(&mut device.ports(), reach, world::now())).map_err(drop)
+            }
+            Job::HasDrift(reply) => reply.send_blocking(agent.has_drift(&mut device.board)).map_err(drop),
+        };
+    }
+}
+
+fn open(config: &Path) -> Result<(Device, Agent)> {
+    let mut device = Device::open(config)?;
+    let agent = device.start_agent()?;
+    Ok((device, agent))
+}
