@@ -4,10 +4,7 @@
 //! the `source` of a `File` leads from a device's folder into one below it, that one holds content, whatever the names
 //! of its files.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    rc::Rc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use giter_edge::{
     api::{Finding, Findings},
@@ -33,8 +30,7 @@ impl Manifest {
     /// The files that its documents take content from, as paths in the exchange.
     fn sources(&self) -> Vec<String> {
         let (folder, _) = split(&self.path);
-        let source =
-            |document: &Document| Some(Rc::clone(&document.root).get("spec")?.get("source")?.scalar()?.to_owned());
+        let source = |document: &Document| Some(document.root.get("spec")?.get("source")?.scalar()?.to_owned());
         let documents = self.documents.as_deref().unwrap_or_default();
         documents.iter().filter_map(source).map(|source| format!("{folder}/{source}")).collect()
     }
