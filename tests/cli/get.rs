@@ -35,7 +35,6 @@ fn hub() -> World {
     );
     world.write(&format!("{device}/new.yaml"), file("new"));
     world.write(&format!("{device}/changed.yaml"), file("changed"));
-    world.write(&format!("{device}/broken.yaml"), "a: [b\n");
     world.write(
         "work/specs/edge-02/led.yaml",
         format!("{HEAD}kind: Led\nmetadata: {{name: activity}}\nspec: {{led: ACT, brightness: 1}}\n"),
@@ -186,6 +185,17 @@ fn a_status_that_cannot_be_believed_is_left_out_and_said() {
     report(&world, "lab", &status::encode(&device_status("edge-02", vec![])).unwrap(), "status.postcard");
     report(&world, "site-a/pump-07", b"hello", "greeting");
     golden("get-unbelievable.txt", get(&world, &["-o", "name"]));
+}
+
+#[test]
+fn manifests_that_cannot_be_read_are_said_and_nothing_counts_as_deleted() {
+    let world = hub();
+    world.write("work/specs/site-a/pump-07/motd.yaml", "a: [b\n");
+    world.write("work/specs/site-a/pump-07/odd\u{1b}.yaml", "kind: Pump\n");
+    world.git(&["-C", "work", "add", "-A"]);
+    world.git(&["-C", "work", "commit", "-q", "-m", "broken"]);
+    world.git(&["-C", "work", "push", "-q", "origin", "HEAD:main"]);
+    golden("get-broken.txt", get(&world, &["site-a/pump-07"]));
 }
 
 #[test]

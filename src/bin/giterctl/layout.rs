@@ -27,6 +27,22 @@ impl Manifest {
         Self { path, documents }
     }
 
+    /// What keeps it, or documents of it, from being read, a line each.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        match &self.documents {
+            Err(findings) => findings.iter().map(|finding| format!("{finding}; see giterctl lint")).collect(),
+            Ok(documents) => {
+                let unknown = documents.iter().filter(|document| document.key.is_none());
+                let line = |document: &Document| document.root.mark().line;
+                unknown
+                    .map(|document| {
+                        format!("{}:{}: not a known resource; see giterctl lint", self.path, line(document))
+                    })
+                    .collect()
+            }
+        }
+    }
+
     /// The files that its documents take content from, as paths in the exchange.
     fn sources(&self) -> Vec<String> {
         let (folder, _) = split(&self.path);

@@ -25,6 +25,8 @@ pub(crate) struct Row<'a> {
     pub(super) document: Option<&'a Node>,
     /// Whether the status speaks of what the exchange asks for now.
     pub(super) is_current: bool,
+    /// Whether the device still has the resource, and the exchange does not.
+    is_deleted: bool,
     name: String,
 }
 
@@ -48,13 +50,22 @@ fn rows_of<'a>(id: &'a DeviceId, device: &'a Device) -> Vec<Row<'a>> {
             status,
             document: spec.map(|(_, document)| *document),
             is_current: spec.zip(status).is_some_and(|((blob, _), status)| *blob == status.observed_digest),
+            is_deleted: spec.is_none() && device.is_readable(),
             name: key.name.to_string(),
         }
     };
     let resources: Vec<Row<'_>> = keys.into_iter().map(row).collect();
-    let is_current = reported.is_some() && resources.iter().all(|row| row.is_current);
-    let name = id.to_string();
-    let own = Row { device: id, kind: RowKind::Device, reported, status: None, document: None, is_current, name };
+    let is_current = reported.is_some() && device.is_readable() && resources.iter().all(|row| row.is_current);
+    let own = Row {
+        device: id,
+        kind: RowKind::Device,
+        reported,
+        status: None,
+        document: None,
+        is_current,
+        is_deleted: false,
+        name: id.to_string(),
+    };
     std::iter::once(own).chain(resources).collect()
 }
 
@@ -86,7 +97,7 @@ impl Row<'_> {
     /// Why it is so, in a word.
     pub(super) fn reason(&self) -> String {
         match self.telling() {
-            _ if self.is_deleted() => "Deleted".into(),
+            _ if self.is_deleted => "Deleted".into(),
             Some(condition) => condition.reason.to_string(),
             None => "NotReported".into(),
         }
@@ -111,11 +122,6 @@ impl Row<'_> {
         let fields = self.status.iter().flat_map(|status| &status.observed);
         let shown = fields.filter(|field| field.name.as_str() != "sha256");
         shown.map(|field| format!("{}={}", field.name, field.value)).collect::<Vec<_>>().join(",")
-    }
-
-    /// The device still has it, and the exchange does not.
-    fn is_deleted(&self) -> bool {
-        self.kind != RowKind::Device && self.document.is_none()
     }
 
     /// The condition that says most: of a device why it does not follow, of a resource what happened to it.
