@@ -207,7 +207,7 @@ reasons! {
     /// The file is not a device's status.
     StatusInvalid: Retry, No;
     /// A step of the demo is not as told.
-    NotAsTold: Bug, No;
+    NotAsTold: Bug, Bug;
 
     // The device itself.
     /// The command line is wrong.

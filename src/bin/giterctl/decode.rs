@@ -15,10 +15,11 @@ use giter_edge::{
 use crate::statusfile;
 
 /// Shows a status file as YAML
-///
-/// git calls it for `git log -p` on a status ref once it is told to: git config diff.giter-status.textconv 'giterctl
-/// decode', with the line `status.postcard diff=giter-status` in .gitattributes. `giterctl init` sets both.
 #[derive(clap::Args)]
+#[command(
+    after_help = "As git's textconv it makes `git log -p` on a status ref readable: `giterctl init` sets `git config \
+    diff.giter-status.textconv 'giterctl decode'`, and the line `status.postcard diff=giter-status` in .gitattributes."
+)]
 pub(crate) struct Args {
     /// A status.postcard or status.yaml [default: stdin]
     #[arg(value_name = "FILE")]

@@ -4,10 +4,7 @@
 //! the `source` of a `File` leads from a device's folder into one below it, that one holds content, whatever the names
 //! of its files.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    rc::Rc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use giter_edge::{
     api::{Finding, Findings},
@@ -30,11 +27,26 @@ impl Manifest {
         Self { path, documents }
     }
 
+    /// What keeps it, or documents of it, from being read, a line each.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        match &self.documents {
+            Err(findings) => findings.iter().map(|finding| format!("{finding}; see giterctl lint")).collect(),
+            Ok(documents) => {
+                let unknown = documents.iter().filter(|document| document.key.is_none());
+                let line = |document: &Document| document.root.mark().line;
+                unknown
+                    .map(|document| {
+                        format!("{}:{}: not a known resource; see giterctl lint", self.path, line(document))
+                    })
+                    .collect()
+            }
+        }
+    }
+
     /// The files that its documents take content from, as paths in the exchange.
     fn sources(&self) -> Vec<String> {
         let (folder, _) = split(&self.path);
-        let source =
-            |document: &Document| Some(Rc::clone(&document.root).get("spec")?.get("source")?.scalar()?.to_owned());
+        let source = |document: &Document| Some(document.root.get("spec")?.get("source")?.scalar()?.to_owned());
         let documents = self.documents.as_deref().unwrap_or_default();
         documents.iter().filter_map(source).map(|source| format!("{folder}/{source}")).collect()
     }

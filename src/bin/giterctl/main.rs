@@ -24,13 +24,17 @@ use giter_edge::{
 /// The publisher's side of an exchange: specs and statuses in a git repository
 #[derive(Parser)]
 #[command(name = "giterctl", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(
+    after_help = "Exit codes: 0 done; 1 answered no (findings, not there); 2 the caller can fix it; 3 the world can \
+    fix it; 4 a bug. A refusal prints 'reason: CamelCaseReason' on stderr."
+)]
 struct Cli {
     /// The repository, or the working tree that is linted
-    #[arg(short = 'C', long, global = true, value_name = "DIR", default_value = ".")]
+    #[arg(short = 'C', long, global = true, display_order = 90, value_name = "DIR", default_value = ".")]
     repo: PathBuf,
 
     /// table, wide, yaml, json or name
-    #[arg(short, long, global = true, value_name = "FORMAT", default_value = "table", hide_default_value = true)]
+    #[arg(short, long, global = true, display_order = 91, value_name = "FORMAT", default_value = "table")]
     output: Output,
 
     #[command(subcommand)]

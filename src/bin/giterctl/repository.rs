@@ -30,6 +30,13 @@ pub(crate) struct Device {
     pub(crate) status: Option<DeviceStatus>,
 }
 
+impl Device {
+    /// Whether the specs are known: a manifest that cannot be read may hold anything.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.manifests.iter().all(|(_, manifest)| manifest.documents.is_ok())
+    }
+}
+
 /// Where in the repository specs and statuses are.
 pub(crate) struct Places<'a> {
     /// The commit with the specs; HEAD, or else the only branch, where it is not given.
@@ -50,6 +57,8 @@ impl Exchange {
         let mut batch = git.batch()?;
         exchange.read_manifests(git, &commit, &mut batch)?;
         exchange.read_statuses(git, places.prefix, &mut batch)?;
+        // A path may hold anything, and these go to a terminal.
+        exchange.warnings.iter_mut().for_each(|warning| *warning = warning.replace(char::is_control, "\u{fffd}"));
         Ok(exchange)
     }
 
@@ -69,6 +78,7 @@ impl Exchange {
                 self.warnings.push(format!("specs/{device}: no device can have this name"));
                 continue;
             };
+            self.warnings.extend(manifests.iter().flat_map(Manifest::problems));
             let with_blob = |manifest: Manifest| Some((*blobs.get(&*manifest.path)?, manifest));
             self.devices.entry(id).or_default().manifests = manifests.into_iter().filter_map(with_blob).collect();
         }

@@ -18,11 +18,12 @@ use giter_edge::{
 
 use self::stage::Stage;
 
-/// Plays the whole story in a temporary folder
-///
-/// A publisher makes an exchange, a device on a simulated board follows it, a pin is moved behind the agent's back, and
-/// a change that nobody signed is refused. Each claim is proven, and the demo fails if one is not so.
+/// Plays the whole story in a temporary folder, and proves it
 #[derive(clap::Args)]
+#[command(
+    after_help = "A publisher makes an exchange, a device on a simulated board follows it, a pin is moved behind the \
+    agent's back, and a change that nobody signed is refused. The demo fails if anything is not as told."
+)]
 pub(crate) struct Args {
     /// Play in this folder, which must be empty or absent, and leave everything there
     #[arg(long, value_name = "DIR")]
@@ -37,6 +38,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Result<Exit> {
     let programs = programs()?;
     let (dir, temporary) = folder(args.keep.as_deref())?;
+    cli::print(format_args!("The whole story of giter-edge, in {}\n", dir.display()))?;
     let mut stage = Stage::new(&dir, &programs, args.pause, anstream::stdout())?;
     story::play(&mut stage)?;
     let left = match temporary {

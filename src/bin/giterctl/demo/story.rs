@@ -154,7 +154,7 @@ fn unsigned(stage: &mut Stage<impl Write>) -> Result<()> {
 }
 
 fn proof(stage: &mut Stage<impl Write>) -> Result<()> {
-    stage.step("git itself proves who wrote the status")?;
+    stage.step("Git itself proves who wrote the status")?;
     stage.run(&format!("git -C exchange fetch -q origin {STATUS}:{STATUS}"), 0)?;
     let unknown = !stage.ask(&format!("git -C exchange verify-commit {STATUS}"))?.is_good();
     stage.claim("a status by a key that the publisher's git does not know proves nothing", unknown)?;
@@ -235,8 +235,11 @@ fn register(stage: &Stage<impl Write>, section: &str, name: &str) -> Result<Opti
     Ok(registers.get(section).and_then(|section| section.get(name)).cloned())
 }
 
-/// Every file below a folder: when it was last written, and its bytes.
-fn contents(folder: &Path) -> Result<BTreeMap<PathBuf, (Option<SystemTime>, Vec<u8>)>> {
+/// Files by path: when each was last written, and its bytes.
+type Contents = BTreeMap<PathBuf, (Option<SystemTime>, Vec<u8>)>;
+
+/// Every file below a folder.
+fn contents(folder: &Path) -> Result<Contents> {
     let failed = |e| Error::io(Reason::FileFailed, format!("cannot look into {}", folder.display()), e);
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(folder).map_err(failed)? {

@@ -1,6 +1,6 @@
 //! Specs and statuses side by side, a row for each device and each of its resources.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::collections::{BTreeMap, BTreeSet};
 
 use giter_edge::{
     api::{Condition, ConditionStatus, ConditionType, DeviceId, DeviceStatus, Oid, ResourceKey, ResourceStatus},
@@ -8,7 +8,10 @@ use giter_edge::{
 };
 
 use super::select::RowKind;
-use crate::repository::{Device, Exchange};
+use crate::{
+    layout::Manifest,
+    repository::{Device, Exchange},
+};
 
 /// A device, or one of its resources, with what is asked and what was seen.
 pub(crate) struct Row<'a> {
@@ -22,6 +25,8 @@ pub(crate) struct Row<'a> {
     pub(super) document: Option<&'a Node>,
     /// Whether the status speaks of what the exchange asks for now.
     pub(super) is_current: bool,
+    /// Whether the device still has the resource, and the exchange does not.
+    is_deleted: bool,
     name: String,
 }
 
@@ -32,33 +37,42 @@ pub(super) fn rows(exchange: &Exchange) -> Vec<Row<'_>> {
 
 fn rows_of<'a>(id: &'a DeviceId, device: &'a Device) -> Vec<Row<'a>> {
     let reported = device.status.as_ref();
-    let mut resources: BTreeMap<&ResourceKey, (Option<(Oid, &Node)>, Option<&ResourceStatus>)> = BTreeMap::new();
-    for (blob, manifest) in &device.manifests {
-        for document in manifest.documents.iter().flatten() {
-            if let Some(key) = &document.key {
-                resources.entry(key).or_default().0 = Some((*blob, Rc::as_ref(&document.root)));
-            }
-        }
-    }
-    for status in reported.iter().flat_map(|reported| &reported.resources) {
-        resources.entry(&status.key).or_default().1 = Some(status);
-    }
-    let resources: Vec<Row<'_>> = resources
-        .into_iter()
-        .map(|(key, (spec, status))| Row {
+    let specs: BTreeMap<&ResourceKey, (Oid, &Node)> = device.manifests.iter().flat_map(specs).collect();
+    let statuses = reported.iter().flat_map(|reported| &reported.resources);
+    let statuses: BTreeMap<&ResourceKey, &ResourceStatus> = statuses.map(|status| (&status.key, status)).collect();
+    let keys: BTreeSet<&ResourceKey> = specs.keys().chain(statuses.keys()).copied().collect();
+    let row = |key: &ResourceKey| {
+        let (spec, status) = (specs.get(key), statuses.get(key).copied());
+        Row {
             device: id,
             kind: RowKind::Resource(key.kind),
             reported,
             status,
-            document: spec.map(|(_, document)| document),
-            is_current: spec.zip(status).is_some_and(|((blob, _), status)| blob == status.observed_digest),
+            document: spec.map(|(_, document)| *document),
+            is_current: spec.zip(status).is_some_and(|((blob, _), status)| *blob == status.observed_digest),
+            is_deleted: spec.is_none() && device.is_readable(),
             name: key.name.to_string(),
-        })
-        .collect();
-    let is_current = reported.is_some() && resources.iter().all(|row| row.is_current);
-    let name = id.to_string();
-    let own = Row { device: id, kind: RowKind::Device, reported, status: None, document: None, is_current, name };
+        }
+    };
+    let resources: Vec<Row<'_>> = keys.into_iter().map(row).collect();
+    let is_current = reported.is_some() && device.is_readable() && resources.iter().all(|row| row.is_current);
+    let own = Row {
+        device: id,
+        kind: RowKind::Device,
+        reported,
+        status: None,
+        document: None,
+        is_current,
+        is_deleted: false,
+        name: id.to_string(),
+    };
     std::iter::once(own).chain(resources).collect()
+}
+
+/// The resources of a manifest, each with the manifest's blob. What has no kind and name that can be read is for `lint`.
+fn specs((blob, manifest): &(Oid, Manifest)) -> impl Iterator<Item = (&ResourceKey, (Oid, &Node))> {
+    let documents = manifest.documents.iter().flatten();
+    documents.filter_map(|document| Some((document.key.as_ref()?, (*blob, &*document.root))))
 }
 
 impl Row<'_> {
@@ -83,7 +97,7 @@ impl Row<'_> {
     /// Why it is so, in a word.
     pub(super) fn reason(&self) -> String {
         match self.telling() {
-            _ if self.is_deleted() => "Deleted".into(),
+            _ if self.is_deleted => "Deleted".into(),
             Some(condition) => condition.reason.to_string(),
             None => "NotReported".into(),
         }
@@ -108,11 +122,6 @@ impl Row<'_> {
         let fields = self.status.iter().flat_map(|status| &status.observed);
         let shown = fields.filter(|field| field.name.as_str() != "sha256");
         shown.map(|field| format!("{}={}", field.name, field.value)).collect::<Vec<_>>().join(",")
-    }
-
-    /// The device still has it, and the exchange does not.
-    fn is_deleted(&self) -> bool {
-        self.kind != RowKind::Device && self.document.is_none()
     }
 
     /// The condition that says most: of a device why it does not follow, of a resource what happened to it.

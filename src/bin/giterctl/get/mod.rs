@@ -18,10 +18,11 @@ use crate::{
 };
 
 /// Shows specs and statuses, joined
-///
-/// READY is what the device said last. CURRENT says whether it said so of the manifest as it stands now: False means
-/// that the device has not taken up, or has refused, what the exchange asks.
 #[derive(clap::Args)]
+#[command(
+    after_help = "READY is what the device said last. CURRENT is whether it said so of the manifest as it stands now: \
+    False means that the device has not taken up, or has refused, what the exchange asks."
+)]
 pub(crate) struct Args {
     /// A kind (files, gpiolines, leds, devices), KIND/NAME, or a device
     #[arg(value_name = "KIND[/NAME]|DEVICE")]
@@ -103,7 +104,7 @@ fn hint_at_statuses(git: &Git, prefix: &str) -> Result<()> {
 
 /// One thing that is not there is a "no"; nothing of a sort is an answer.
 fn nothing(what: &Selector, device: Option<&DeviceId>) -> Result<Exit> {
-    let of = device.map(|device| format!(" of {device}")).unwrap_or_default();
+    let of = device.map(|device| format!(" for {device}")).unwrap_or_default();
     match what {
         Selector::All | Selector::Kind(_) => {
             cli::talk(format_args!("no resources found{of}"));

@@ -19,9 +19,8 @@ use self::{files::Exchange, key::Key};
 use crate::git::Git;
 
 /// Makes a new exchange: a git repository with a charter, example specs and whom to trust
-///
-/// Its commits are signed with an ed25519 SSH key, which becomes the exchange's root of trust.
 #[derive(clap::Args)]
+#[command(after_help = "The first commit is signed. The publisher's key becomes the exchange's root of trust.")]
 pub(crate) struct Args {
     /// The folder; it must be empty or absent
     #[arg(value_name = "DIR")]
@@ -95,7 +94,7 @@ fn make(args: Args) -> Result<Made> {
 
 /// The repository, its settings and its first commit.
 fn commit(git: &Git, exchange: &Exchange, key: &Key) -> Result<()> {
-    git.run(&["init", "-q", &format!("--initial-branch={}", exchange.branch)])?;
+    git.run(&["init", "-q", "--object-format=sha1", &format!("--initial-branch={}", exchange.branch)])?;
     for (name, value) in [
         ("gpg.format", "ssh"),
         ("user.signingkey", &key.setting),
@@ -202,12 +201,12 @@ impl Made {
         line(files::ROOT_KEYS, "whose commits devices accept; copy it to each device");
         line(files::ALLOWED_SIGNERS, "whom your git believes; add each device's key");
         line("README.md", "how to go on");
-        let device = devices.first().map(|device| device.as_str().replace('/', "-")).unwrap_or_default();
+        let host = devices.first().and_then(|device| device.as_str().rsplit('/').next()).unwrap_or_default();
         text.push_str(&format!(
             "\nNext:\n\n  \
              git -C {dir} remote add origin ssh://git@hub/{name}.git\n  \
              git -C {dir} push -u origin {branch}\n  \
-             scp {dir}/{} root@{device}:/etc/giter/{}\n",
+             scp {dir}/{} root@{host}:/etc/giter/{}\n",
             files::ROOT_KEYS,
             files::ROOT_KEYS
         ));

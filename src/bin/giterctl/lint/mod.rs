@@ -26,9 +26,11 @@ use self::worktree::WorkingTree;
 use crate::layout;
 
 /// Checks a working tree as its devices will
-///
-/// Prints what they would refuse as `file:line:column: field: message [Reason]`, and ends with 1 if there is anything.
 #[derive(clap::Args)]
+#[command(
+    after_help = "What devices would refuse is printed as `file:line:column: field: message [Reason]`; the exit code is \
+    then 1. Allowed roots and owners of files are left to the device."
+)]
 pub(crate) struct Args {
     /// The exchange's working tree [default: that of -C]
     #[arg(value_name = "DIR")]
