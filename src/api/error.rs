@@ -1,7 +1,7 @@
 //! Errors as instructions: a stable reason, one line that says what failed on what, a hint that can be followed.
 //!
 //! The [`Reason`] is the contract: it is printed on stderr as `reason: CamelCase`, stands in the status, and decides
-//! the exit code, the backoff and the default hint. A message never repeats its source; [`Error::source`] has it.
+//! the exit code, the backoff and the default hint. A message never repeats its source; `std::error::Error::source` has it.
 
 use std::fmt;
 

@@ -5,7 +5,7 @@ use std::{fs, process::ExitCode};
 use giter_edge::{
     api::{Error, Exit, Reason, Result},
     cli::{self, Output},
-    codec::config::Config,
+    codec::{config::Config, yaml},
     disk::StateLock,
     link,
     reconcile::ports::Board,
@@ -126,7 +126,7 @@ fn hub(config: &Config) -> Result<String> {
 fn print(checks: &[Check], output: Output) -> Result<()> {
     match output {
         Output::Json => cli::print(cli::json(&checks.iter().map(view).collect::<Vec<_>>())?),
-        Output::Yaml => cli::print(cli::yaml(&checks.iter().map(view).collect::<Vec<_>>())?),
+        Output::Yaml => cli::print(yaml::to_string(&checks.iter().map(view).collect::<Vec<_>>())?),
         Output::Name => {
             let failed = checks.iter().filter(|check| check.result.is_err());
             cli::print(failed.map(|check| format!("{}\n", check.name)).collect::<String>())

@@ -3,7 +3,7 @@
 use giter_edge::{
     api::{ConditionType, DeviceStatus, Error, ResourceKey, ResourceStatus, Result, ledger::Record},
     cli::{self, Output, table},
-    codec::{self, status::StatusView},
+    codec::{self, status::StatusView, yaml},
     reconcile::{
         apply::Outcome,
         plan::{Change, Decision},
@@ -70,7 +70,7 @@ struct PushView {
 pub fn sync(tick: &Tick, output: Output) -> Result<()> {
     match output {
         Output::Json => cli::print(cli::json(&sync_view(tick))?),
-        Output::Yaml => cli::print(cli::yaml(&sync_view(tick))?),
+        Output::Yaml => cli::print(yaml::to_string(&sync_view(tick))?),
         Output::Name => cli::print(changed(tick).map(|outcome| format!("{}\n", outcome.key)).collect::<String>()),
         Output::Table | Output::Wide => cli::print(sync_text(tick)),
     }
@@ -163,7 +163,7 @@ pub fn plan(preview: &[(ResourceKey, Result<Decision>)], output: Output) -> Resu
     let pending = || preview.iter().filter(|(_, decision)| !matches!(decision, Ok(Decision::InSync)));
     match output {
         Output::Json => cli::print(cli::json(&pending().map(decision_view).collect::<Vec<_>>())?),
-        Output::Yaml => cli::print(cli::yaml(&pending().map(decision_view).collect::<Vec<_>>())?),
+        Output::Yaml => cli::print(yaml::to_string(&pending().map(decision_view).collect::<Vec<_>>())?),
         Output::Name => cli::print(pending().map(|(key, _)| format!("{key}\n")).collect::<String>()),
         Output::Table | Output::Wide => {
             let rows: Vec<_> = pending().map(decision_row).collect();
