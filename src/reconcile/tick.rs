@@ -261,8 +261,8 @@ impl Agent {
     pub fn tick(&mut self, ports: &mut Ports<'_>, reach: Reach, now: Moment) -> Tick {
         let mut advanced = None;
         let mut sync_error = None;
+        self.listing = None;
         if reach == Reach::Hub {
-            self.listing = None;
             match self.sync(ports) {
                 Ok(new) => advanced = new,
                 Err(error) => sync_error = Some(error),
