@@ -19,7 +19,8 @@ use super::{
 };
 use crate::{
     api::{
-        Class, DeviceId, DeviceStatus, Error, ExchangeId, Oid, Reason, ResourceKey, Result,
+        Class, Condition, ConditionStatus, ConditionType, DeviceId, DeviceStatus, Error, ExchangeId, Oid, Reason,
+        ResourceKey, Result,
         condition::Text,
         ledger::{Accepted, Generation, LastStatus, Record, Refused},
         status::Clock,
@@ -156,12 +157,12 @@ impl Tick {
 pub struct Agent {
     settings: Settings,
     record: Record,
-    bound: Vec<Bound>,
+    /// What the accepted specs mean on this board, or why that is not known: then nothing is changed or released.
+    specs: Result<Vec<Bound>>,
     /// The objects of the accepted tip are damaged: they are fetched again before anything else.
     damaged: bool,
     listing: Option<Listing>,
     last_push: Option<u64>,
-    decode_error: Option<Error>,
 }
 
 impl Agent {
@@ -184,7 +185,7 @@ impl Agent {
     pub fn inspect(settings: Settings, store: &dyn Store, board: &dyn Board, ledger: &mut dyn Ledger) -> Result<Self> {
         let mut agent = Self::new(settings, ledger)?;
         if let Some(tip) = agent.record.tip.clone() {
-            agent.bound = agent.read_specs(&tip, &agent.record.generation, store, board)?;
+            agent.specs = Ok(agent.read_specs(&tip, &agent.record.generation, store, board)?);
         }
         Ok(agent)
     }
@@ -193,11 +194,10 @@ impl Agent {
         Ok(Self {
             settings,
             record: ledger.load()?,
-            bound: Vec::new(),
+            specs: Ok(Vec::new()),
             damaged: false,
             listing: None,
             last_push: None,
-            decode_error: None,
         })
     }
 
@@ -216,13 +216,27 @@ impl Agent {
         let (accepted, generation) = match previous {
             _ if !self.damaged => (tip, self.record.generation.clone()),
             Some(previous) if sound.get(1) == Some(&true) => previous,
-            _ => return Ok(()),
+            _ => {
+                let what = format!("the objects of {}, the last accepted tip, are damaged", tip.commit.short());
+                self.specs = Err(Error::new(Reason::StateFailed, what).hint("they are fetched again from the hub"));
+                return Ok(());
+            }
         };
-        match self.read_specs(&accepted, &generation, ports.store, ports.board) {
-            Ok(bound) => self.bound = bound,
-            Err(error) => self.decode_error = Some(error),
-        }
+        self.specs = self.read_specs(&accepted, &generation, ports.store, ports.board);
         Ok(())
+    }
+
+    /// Reads the accepted specs again, where what kept them from being read may have been mended since: a user that a
+    /// `File` names was missing, the disk failed.
+    fn reread_specs(&mut self, ports: &Ports<'_>) {
+        if let (Err(_), false, Some(tip)) = (&self.specs, self.damaged, &self.record.tip) {
+            self.specs = self.read_specs(tip, &self.record.generation, ports.store, ports.board);
+        }
+    }
+
+    /// The accepted resources; none where they are not known.
+    fn bound(&self) -> &[Bound] {
+        self.specs.as_deref().unwrap_or_default()
     }
 
     fn read_specs(
@@ -239,12 +253,15 @@ impl Agent {
 
     /// What a tick would change on the board, from what was accepted last.
     pub fn preview(&mut self, board: &mut dyn Board) -> Vec<(ResourceKey, Result<Decision>)> {
-        apply::preview(&self.bound, &self.record.owned, board)
+        match &self.specs {
+            Ok(bound) => apply::preview(bound, &self.record.owned, board),
+            Err(_) => Vec::new(),
+        }
     }
 
     /// The status as it would be reported now, from what is seen, with nothing changed.
     pub fn look(&self, board: &mut dyn Board, now: Moment) -> DeviceStatus {
-        let outcomes = apply::look(&self.bound, &self.record.owned, board);
+        let outcomes = apply::look(self.bound(), &self.record.owned, board);
         let refused = self.record.refused.as_ref();
         let refused = refused.and_then(|refused| Some(Error::new(Reason::named(&refused.reason)?, &*refused.message)));
         let status = self.status(board.name(), refused.as_ref(), &outcomes, now);
@@ -262,15 +279,23 @@ impl Agent {
         let mut advanced = None;
         let mut sync_error = None;
         self.listing = None;
+        self.reread_specs(ports);
         if reach == Reach::Hub {
             match self.sync(ports) {
                 Ok(new) => advanced = new,
                 Err(error) => sync_error = Some(error),
             }
         }
-        let sync_error = sync_error.or_else(|| self.decode_error.take());
+        if sync_error.as_ref().is_some_and(|error| error.reason() == Reason::Stopped) {
+            // Nobody is told of that: the hub would have to be waited for.
+            self.listing = None;
+        }
+        let sync_error = sync_error.or_else(|| self.specs.as_ref().err().map(Error::flattened));
         let before = self.record.owned.clone();
-        let outcomes = apply::reconcile(&self.bound, &mut self.record.owned, ports.board);
+        let outcomes = match &self.specs {
+            Ok(bound) => apply::reconcile(bound, &mut self.record.owned, ports.board),
+            Err(_) => Vec::new(),
+        };
         let status = self.status(ports.board.name(), sync_error.as_ref(), &outcomes, now);
         let mut tick =
             Tick { advanced, sync_error, outcomes, published: Published::Unchanged, publish_error: None, status };
@@ -345,8 +370,7 @@ impl Agent {
             ..self.record.clone()
         };
         self.save(ports, record)?;
-        self.bound = bound;
-        self.decode_error = None;
+        self.specs = Ok(bound);
         self.sweep(ports);
         Ok(accepted)
     }
@@ -410,6 +434,11 @@ impl Agent {
 
     fn status(&self, board: &str, sync_error: Option<&Error>, outcomes: &[Outcome], now: Moment) -> DeviceStatus {
         let resources: Vec<_> = outcomes.iter().filter_map(report::resource).collect();
+        let mut conditions = report::device_conditions(&sync_error.map_or(Ok(()), Err), &resources);
+        if let Err(error) = &self.specs {
+            conditions.retain(|condition| condition.kind != ConditionType::Ready);
+            conditions.extend([Condition::of_error(ConditionType::Ready, ConditionStatus::Unknown, error)]);
+        }
         let accepted = self.record.tip.as_ref();
         let behind = accepted.is_some_and(|tip| now.time < tip.time);
         DeviceStatus {
@@ -422,7 +451,7 @@ impl Agent {
             clock: if behind { Clock::Behind } else { Clock::Plausible },
             observed_revision: accepted.map(|tip| tip.commit),
             advances: self.record.advances,
-            conditions: report::device_conditions(&sync_error.map_or(Ok(()), Err), &resources),
+            conditions,
             resources,
             lost: 0,
         }
