@@ -9,6 +9,8 @@
 //! Everything left of the first record can be lost without a trace; everything right of it can be repeated. When the
 //! left half fails, the last accepted specs are reconciled all the same, and the failure is a condition.
 
+use std::collections::BTreeMap;
+
 use super::{
     apply::{self, Bound, Outcome},
     decode::decode,
@@ -23,6 +25,7 @@ use crate::{
         ResourceKey, Result,
         condition::Text,
         ledger::{Accepted, Generation, LastStatus, Record, Refused},
+        limits,
         status::Clock,
     },
     codec::signers::Keyring,
@@ -163,6 +166,8 @@ pub struct Agent {
     damaged: bool,
     listing: Option<Listing>,
     last_push: Option<u64>,
+    /// What was done or went wrong since the last status that reached the hub, the last of it for each resource.
+    news: BTreeMap<ResourceKey, String>,
 }
 
 impl Agent {
@@ -198,6 +203,7 @@ impl Agent {
             damaged: false,
             listing: None,
             last_push: None,
+            news: BTreeMap::new(),
         })
     }
 
@@ -268,12 +274,6 @@ impl Agent {
         DeviceStatus { sequence: status.sequence - 1, ..status }
     }
 
-    /// Whether the board differs from the specs in a way that a tick would mend or report anew.
-    pub fn has_drift(&mut self, board: &mut dyn Board) -> bool {
-        let differs = |(_, decision): (ResourceKey, Result<Decision>)| matches!(decision, Ok(Decision::Change(_)));
-        self.preview(board).into_iter().any(differs)
-    }
-
     /// One tick.
     pub fn tick(&mut self, ports: &mut Ports<'_>, reach: Reach, now: Moment) -> Tick {
         let mut advanced = None;
@@ -296,10 +296,11 @@ impl Agent {
             Ok(bound) => apply::reconcile(bound, &mut self.record.owned, ports.board),
             Err(_) => Vec::new(),
         };
+        self.note(&outcomes);
         let status = self.status(ports.board.name(), sync_error.as_ref(), &outcomes, now);
         let mut tick =
             Tick { advanced, sync_error, outcomes, published: Published::Unchanged, publish_error: None, status };
-        let dirty = self.record.owned != before;
+        let dirty = !apply::is_same_record(&self.record.owned, &before);
         match self.publish(ports, &mut tick, now, dirty) {
             Ok(published) => tick.published = published,
             Err(error) => {
@@ -477,7 +478,7 @@ impl Agent {
                 _ => Ok(Published::Unchanged),
             };
         };
-        let message = report::message(&tick.status, &tick.outcomes);
+        let message = report::message(&tick.status, self.news.values());
         let objects = ports.seal.seal(&tick.status, standing.parent, now.time, &message)?;
         let commit = objects[2].id;
         let sequence = tick.status.sequence;
@@ -485,7 +486,19 @@ impl Agent {
         self.save(ports, Record { status, ..self.record.clone() })?;
         ports.link.publish(standing.parent, commit, &objects)?;
         self.last_push = Some(now.uptime);
+        self.news.clear();
         Ok(Published::Pushed(LastPush { commit, sequence }))
+    }
+
+    /// Keeps what there is to say of the outcomes for the next status.
+    fn note(&mut self, outcomes: &[Outcome]) {
+        for outcome in outcomes {
+            if let Some(line) = report::line(outcome)
+                && (self.news.len() < limits::RESOURCES || self.news.contains_key(&outcome.key))
+            {
+                self.news.insert(outcome.key.clone(), line);
+            }
+        }
     }
 
     /// Where the status ref stands, seen from the last status that was made.
