@@ -142,7 +142,11 @@ impl Tick {
             let failed = self.outcomes.iter().find(|outcome| !outcome.is_ready())?;
             let waiting = self.outcomes.iter().filter(|outcome| !outcome.is_ready()).count();
             let what = format!("{waiting} of {} resources are not ready, first {}", self.outcomes.len(), failed.key);
-            Some(Error::new(Reason::NotReady, what))
+            let error = Error::new(Reason::NotReady, what);
+            Some(match failed.error.as_ref().and_then(Error::get_hint) {
+                Some(hint) => error.hint(hint),
+                None => error,
+            })
         })
     }
 
