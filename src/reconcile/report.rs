@@ -95,8 +95,8 @@ pub fn is_ready(status: &DeviceStatus) -> bool {
 /// A digest of all in a status that is worth a push. Sequence and uptime are not, nor is the revision on its own: a
 /// commit that changes nothing for this device must not make a whole fleet push.
 pub fn digest(status: &DeviceStatus) -> Result<[u8; 16]> {
-    let worth = DeviceStatus { sequence: 0, uptime: 0, observed_revision: None, advances: 0, ..status.clone() };
-    short_digest(&worth)
+    let DeviceStatus { device, board, agent, boot_id, clock, conditions, resources, lost, .. } = status;
+    short_digest(&(device, board, agent, boot_id, clock, conditions, resources, lost))
 }
 
 fn short_digest<T: serde::Serialize + ?Sized>(value: &T) -> Result<[u8; 16]> {

@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    apply::{self, Bound, Outcome},
+    apply::{self, Bound, Outcome, Releases},
     decode::decode,
     plan::Decision,
     ports::{Board, Ledger, Link, Listing, NewObject, Objects, Store},
@@ -164,12 +164,15 @@ impl Tick {
 pub struct Agent {
     settings: Settings,
     record: Record,
-    /// What the accepted specs mean on this board, or why that is not known: then nothing is changed or released.
-    specs: Result<Vec<Bound>>,
-    /// The objects of the accepted tip are damaged: they are fetched again before anything else.
+    /// The specs in force; `None` while none are known, which is not the same as none being asked for: then nothing is
+    /// touched, and nothing released.
+    bound: Option<Vec<Bound>>,
+    /// The objects of the accepted tip are damaged: they are fetched again before anything else. What is in force then
+    /// are the specs before, and nothing is released, since what they do not name the tip may.
     damaged: bool,
     listing: Option<Listing>,
     last_push: Option<u64>,
+    decode_error: Option<Error>,
     /// What was done or went wrong since the last status that reached the hub, the last of it for each resource.
     news: BTreeMap<ResourceKey, String>,
 }
@@ -194,7 +197,7 @@ impl Agent {
     pub fn inspect(settings: Settings, store: &dyn Store, board: &dyn Board, ledger: &mut dyn Ledger) -> Result<Self> {
         let mut agent = Self::new(settings, ledger)?;
         if let Some(tip) = agent.record.tip.clone() {
-            agent.specs = Ok(agent.read_specs(&tip, &agent.record.generation, store, board)?);
+            agent.bound = Some(agent.read_specs(&tip, &agent.record.generation, store, board)?);
         }
         Ok(agent)
     }
@@ -203,10 +206,11 @@ impl Agent {
         Ok(Self {
             settings,
             record: ledger.load()?,
-            specs: Ok(Vec::new()),
+            bound: None,
             damaged: false,
             listing: None,
             last_push: None,
+            decode_error: None,
             news: BTreeMap::new(),
         })
     }
@@ -226,27 +230,24 @@ impl Agent {
         let (accepted, generation) = match previous {
             _ if !self.damaged => (tip, self.record.generation.clone()),
             Some(previous) if sound.get(1) == Some(&true) => previous,
-            _ => {
-                let what = format!("the objects of {}, the last accepted tip, are damaged", tip.commit.short());
-                self.specs = Err(Error::new(Reason::StateFailed, what).hint("they are fetched again from the hub"));
-                return Ok(());
-            }
+            _ => return Ok(()),
         };
-        self.specs = self.read_specs(&accepted, &generation, ports.store, ports.board);
+        self.bind(&accepted, &generation, ports);
         Ok(())
     }
 
-    /// Reads the accepted specs again, where what kept them from being read may have been mended since: a user that a
-    /// `File` names was missing, the disk failed.
-    fn reread_specs(&mut self, ports: &Ports<'_>) {
-        if let (Err(_), false, Some(tip)) = (&self.specs, self.damaged, &self.record.tip) {
-            self.specs = self.read_specs(tip, &self.record.generation, ports.store, ports.board);
+    fn bind(&mut self, accepted: &Accepted, generation: &Generation, ports: &Ports<'_>) {
+        match self.read_specs(accepted, generation, ports.store, ports.board) {
+            Ok(bound) => (self.bound, self.decode_error) = (Some(bound), None),
+            Err(error) => self.decode_error = Some(error),
         }
     }
 
-    /// The accepted resources; none where they are not known.
-    fn bound(&self) -> &[Bound] {
-        self.specs.as_deref().unwrap_or_default()
+    /// Binds the accepted specs where they could not be bound before: the user that a `File` names may be there by now.
+    fn rebind(&mut self, ports: &Ports<'_>) {
+        if let (Some(_), false, Some(tip)) = (&self.decode_error, self.damaged, self.record.tip.clone()) {
+            self.bind(&tip, &self.record.generation.clone(), ports);
+        }
     }
 
     fn read_specs(
@@ -261,19 +262,23 @@ impl Agent {
         Ok(apply::bind(desired.resources, board)?)
     }
 
+    fn specs(&self) -> &[Bound] {
+        self.bound.as_deref().unwrap_or_default()
+    }
+
+    fn releases(&self) -> Releases {
+        if self.bound.is_some() && !self.damaged { Releases::Due } else { Releases::Withheld }
+    }
+
     /// What a tick would change on the board, from what was accepted last.
     pub fn preview(&mut self, board: &mut dyn Board) -> Vec<(ResourceKey, Result<Decision>)> {
-        match &self.specs {
-            Ok(bound) => apply::preview(bound, &self.record.owned, board),
-            Err(_) => Vec::new(),
-        }
+        apply::preview(self.specs(), self.releases(), &self.record.owned, board)
     }
 
     /// The status as it would be reported now, from what is seen, with nothing changed.
     pub fn look(&self, board: &mut dyn Board, now: Moment) -> DeviceStatus {
-        let outcomes = apply::look(self.bound(), &self.record.owned, board);
-        let refused = self.record.refused.as_ref();
-        let refused = refused.and_then(|refused| Some(Error::new(Reason::named(&refused.reason)?, &*refused.message)));
+        let outcomes = apply::look(self.specs(), &self.record.owned, board);
+        let refused = self.record.refused.as_ref().and_then(verdict_of);
         let status = self.status(board.name(), refused.as_ref(), &outcomes, now);
         DeviceStatus { sequence: status.sequence - 1, ..status }
     }
@@ -283,7 +288,7 @@ impl Agent {
         let mut advanced = None;
         let mut sync_error = None;
         self.listing = None;
-        self.reread_specs(ports);
+        self.rebind(ports);
         if reach == Reach::Hub {
             match self.sync(ports) {
                 Ok(new) => advanced = new,
@@ -294,12 +299,11 @@ impl Agent {
             // Nobody is told of that: the hub would have to be waited for.
             self.listing = None;
         }
-        let sync_error = sync_error.or_else(|| self.specs.as_ref().err().map(Error::flattened));
+        let sync_error = sync_error.or_else(|| self.decode_error.as_ref().map(Error::flattened));
         let before = self.record.owned.clone();
-        let outcomes = match &self.specs {
-            Ok(bound) => apply::reconcile(bound, &mut self.record.owned, ports.board),
-            Err(_) => Vec::new(),
-        };
+        let releases = self.releases();
+        let specs = self.bound.as_deref().unwrap_or_default();
+        let outcomes = apply::reconcile(specs, releases, &mut self.record.owned, ports.board);
         self.note(&outcomes);
         let status = self.status(ports.board.name(), sync_error.as_ref(), &outcomes, now);
         let mut tick =
@@ -375,7 +379,8 @@ impl Agent {
             ..self.record.clone()
         };
         self.save(ports, record)?;
-        self.specs = Ok(bound);
+        self.bound = Some(bound);
+        self.decode_error = None;
         self.sweep(ports);
         Ok(accepted)
     }
@@ -440,11 +445,13 @@ impl Agent {
     fn status(&self, board: &str, sync_error: Option<&Error>, outcomes: &[Outcome], now: Moment) -> DeviceStatus {
         let resources: Vec<_> = outcomes.iter().filter_map(report::resource).collect();
         let mut conditions = report::device_conditions(&sync_error.map_or(Ok(()), Err), &resources);
-        if let Err(error) = &self.specs {
+        let accepted = self.record.tip.as_ref();
+        if accepted.is_some() && self.bound.is_none() {
+            let damaged = Error::new(Reason::StateFailed, "the objects of the accepted tip are damaged");
+            let error = self.decode_error.as_ref().unwrap_or(&damaged);
             conditions.retain(|condition| condition.kind != ConditionType::Ready);
             conditions.extend([Condition::of_error(ConditionType::Ready, ConditionStatus::Unknown, error)]);
         }
-        let accepted = self.record.tip.as_ref();
         let behind = accepted.is_some_and(|tip| now.time < tip.time);
         DeviceStatus {
             device: self.settings.device.clone(),
