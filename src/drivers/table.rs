@@ -167,8 +167,21 @@ mod tests {
             assert_eq!(line.name, "GPIO17");
             assert_eq!(line.place, Place::Offset { chip: "pinctrl-bcm2711", offset: 17 });
         }
-        let line = line(board("beaglebone-black"), "P8_11").unwrap();
-        assert_eq!(line.place, Place::Offset { chip: "4804c000.gpio", offset: 13 });
+    }
+
+    #[test]
+    fn the_beaglebones_lines_are_where_its_reference_manual_has_them() {
+        const BANKS: [&str; 4] = ["44e07000.gpio", "4804c000.gpio", "481ac000.gpio", "481ae000.gpio"];
+        let has = |pin, bank: usize, offset| {
+            let line = line(board("beaglebone-black"), pin).unwrap();
+            assert_eq!(line.place, Place::Offset { chip: BANKS[bank], offset }, "{pin}");
+        };
+        has("P8_11", 1, 13);
+        has("P8_24", 1, 1);
+        has("P9_15", 1, 16);
+        has("P9_25", 3, 21);
+        has("P9_41", 0, 20);
+        has("P9_42", 0, 7);
     }
 
     #[test]

@@ -64,6 +64,22 @@ pub fn take_in_hand(owned: &[Owned], bound: &[Bound]) -> Vec<Owned> {
     list
 }
 
+/// Whether two owned lists are the same as far as the record is concerned: what another program drifts again and again
+/// must not wear out the flash, so a count is worth a record only where it is told otherwise.
+pub fn is_same_record(one: &[Owned], other: &[Owned]) -> bool {
+    let same = |(one, other): (&Owned, &Owned)| {
+        (&one.key, &one.release, one.applied, told(one.corrected))
+            == (&other.key, &other.release, other.applied, told(other.corrected))
+    };
+    one.len() == other.len() && one.iter().zip(other).all(same)
+}
+
+/// How a count of corrections is told: exactly below eight, then the power of two that it has reached. So a fight over a
+/// target, however long, makes a handful of records and statuses.
+pub fn told(corrected: u32) -> u32 {
+    if corrected < 8 { corrected } else { 1 << corrected.ilog2() }
+}
+
 impl Owned {
     fn is_for(&self, key: &ResourceKey, goal: &Goal) -> bool {
         self.key == *key && self.release.target() == goal.target()
@@ -257,4 +273,29 @@ fn converge(
     }
     owned.applied = Some(goal.digest());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::ledger::Release;
+
+    #[test]
+    fn a_count_is_told_exactly_at_first_and_then_by_powers_of_two() {
+        let counts = [0, 1, 2, 7, 8, 9, 15, 16, 1000, u32::MAX];
+        assert_eq!(counts.map(told), [0, 1, 2, 7, 8, 8, 8, 16, 512, 1 << 31]);
+    }
+
+    #[test]
+    fn only_a_count_that_is_told_otherwise_is_worth_a_record() {
+        let owned = |corrected, applied| {
+            let release = Release::Led { led: "ACT".into(), brightness: None };
+            vec![Owned { key: "Led/act".parse().unwrap(), release, applied, corrected }]
+        };
+        assert!(is_same_record(&owned(9, None), &owned(10, None)));
+        assert!(!is_same_record(&owned(15, None), &owned(16, None)));
+        assert!(!is_same_record(&owned(1, None), &owned(2, None)));
+        assert!(!is_same_record(&owned(9, None), &owned(10, Some([1; 16]))));
+        assert!(!is_same_record(&owned(9, None), &[]));
+    }
 }

@@ -13,23 +13,6 @@ use giter_edge::{
 };
 use serde::Serialize;
 
-/// A tick in the daemon's log: nothing when nothing happened.
-pub fn log_tick(tick: &Tick) {
-    if let Some(accepted) = &tick.advanced {
-        log::info!("accepted {}, signed by {}", accepted.commit.short(), accepted.signer);
-    }
-    for outcome in &tick.outcomes {
-        let Some(line) = report::line(outcome) else { continue };
-        if outcome.is_ready() { log::info!("{line}") } else { log::warn!("{line}") }
-    }
-    for error in [&tick.sync_error, &tick.publish_error].into_iter().flatten() {
-        log::warn!("{}: {}", error.reason(), error.one_line());
-    }
-    if let Published::Pushed(push) = tick.published {
-        log::debug!("pushed status {} as {}", push.sequence, push.commit.short());
-    }
-}
-
 /// What `giterd sync -o json` prints, version 1.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
