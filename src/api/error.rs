@@ -130,7 +130,7 @@ reasons! {
     /// The commit object is malformed.
     BadCommit: FixManifest, No;
     /// The exchange's id is not the pinned one.
-    ExchangeMismatch: FixConfig, No;
+    ExchangeMismatch: FixKeys, No;
 
     // Manifests.
     /// The YAML cannot be read.
