@@ -127,11 +127,15 @@ fn not_there<'a>(
     name: &str,
     known: impl Iterator<Item = &'a str>,
 ) -> Error {
-    let known: Vec<_> = known.collect();
-    Error::new(reason, format!("board {} has no {what} {name}", table.name)).hint(if known.is_empty() {
-        format!("it has no {what}s")
-    } else {
-        format!("use one of {}", known.join(", "))
+    const SHOWN: usize = 4;
+    let mut known: Vec<_> = known.collect();
+    known.sort_by_key(|known| strsim::damerau_levenshtein(known, name));
+    let others = known.len().saturating_sub(SHOWN);
+    known.truncate(SHOWN);
+    Error::new(reason, format!("board {} has no {what} {name}", table.name)).hint(match others {
+        _ if known.is_empty() => format!("it has no {what}s"),
+        0 => format!("use one of {}", known.join(", ")),
+        _ => format!("use one of {}, or of its {others} others", known.join(", ")),
     })
 }
 
@@ -185,11 +189,11 @@ mod tests {
     }
 
     #[test]
-    fn names_that_a_board_does_not_have_are_refused_with_those_it_has() {
+    fn names_that_a_board_does_not_have_are_refused_with_those_it_has_that_are_most_alike() {
         let error = line(board("sim"), "GPIO99").err().unwrap();
         assert_eq!(error.reason(), Reason::UnknownLine);
         assert_eq!(error.to_string(), "board sim has no line GPIO99");
-        assert!(error.get_hint().unwrap().contains("GPIO17, "));
+        assert_eq!(error.get_hint(), Some("use one of GPIO19, GPIO9, GPIO0, GPIO1, or of its 52 others"));
         let error = led(board("raspberry-pi-zero-2-w"), "PWR").err().unwrap();
         assert_eq!((error.reason(), error.get_hint()), (Reason::UnknownLed, Some("use one of ACT")));
     }

@@ -9,7 +9,9 @@ use super::{
     plan::{self, Change, Decision, Why},
     ports::Board,
 };
-use crate::api::{Drift, Error, Findings, Oid, Reason, Resource, ResourceKey, Result, finding::Finding, ledger::Owned};
+use crate::api::{
+    Drift, Error, Findings, Oid, Reason, Resource, ResourceKey, Result, Spec, finding::Finding, ledger::Owned,
+};
 
 /// A resource with its goal on this board.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,7 +33,10 @@ pub fn bind(resources: Vec<Resource>, board: &dyn Board) -> Result<Vec<Bound>, F
     for resource in resources {
         match board.bind(&resource.spec) {
             Ok(goal) => bound.push(Bound { resource, goal }),
-            Err(error) => findings.push(finding(&resource, error.reason(), error.one_line())),
+            Err(error) => {
+                let cure = error.get_hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+                findings.push(finding(&resource, error.reason(), error.one_line() + &cure));
+            }
         }
     }
     let mut targets = std::collections::BTreeMap::new();
@@ -46,8 +51,14 @@ pub fn bind(resources: Vec<Resource>, board: &dyn Board) -> Result<Vec<Bound>, F
 }
 
 fn finding(resource: &Resource, reason: Reason, message: String) -> Finding {
-    let (path, at) = (resource.origin.path.to_string(), Some((resource.origin.line, 1)));
-    Finding { reason, path, at, field: resource.key.to_string(), message }
+    let field = match &resource.spec {
+        Spec::File(_) if reason == Reason::UnknownOwner => "spec.owner",
+        Spec::File(_) => "spec.path",
+        Spec::GpioLine(_) => "spec.line",
+        Spec::Led(_) => "spec.led",
+    };
+    let (path, at) = (resource.origin.path.to_string(), Some(resource.origin.field(field)));
+    Finding { reason, path, at, field: field.into(), message }
 }
 
 /// The owned list once these resources are in hand: what stood there, and each new target. Nothing is dropped: what
