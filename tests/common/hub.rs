@@ -66,7 +66,7 @@ impl Hub {
     /// One whose `main` has a first commit with many files.
     pub(crate) fn with_files(count: usize) -> Self {
         let hub = Self::empty();
-        let file = |n| format!("M 100644 inline specs/dev/{n:04}.yaml\ndata {}\n{}\n", 64, format!("{n:064}"));
+        let file = |n| format!("M 100644 inline specs/dev/{n:04}.yaml\ndata 64\n{n:064}\n");
         hub.import("main", &(0..count).map(file).collect::<String>());
         hub
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::common::{
-    case::{Case, World, check_all},
+    case::{Case, Retries, World, check_all},
     exchange::status_ref,
 };
 
@@ -45,7 +45,7 @@ fn read_only_and_full() {
                  cat /dev/zero > full/lock 2> lock.err || true\nmount --move full state",
             );
         })
-        .retried()
+        .retrying(Retries::Fetch)
         .mended(|world| fs::write(world.device.path("state/lock"), "").unwrap()),
     ];
     check_all(cases, World::by_file);
