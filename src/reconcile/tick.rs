@@ -218,6 +218,9 @@ impl Agent {
         let sound = ports.store.recover(&generations)?;
         let Some(tip) = self.record.tip.clone() else { return Ok(()) };
         self.damaged = sound.first() != Some(&true);
+        if self.damaged {
+            log::warn!("the objects of {} are damaged; the next poll fetches them again", tip.commit.short());
+        }
         let (accepted, generation) = match previous {
             _ if !self.damaged => (tip, self.record.generation.clone()),
             Some(previous) if sound.get(1) == Some(&true) => previous,
