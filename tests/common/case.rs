@@ -276,7 +276,6 @@ impl Case {
 }
 
 /// Checks each case in a world of its own; all that fail are named.
-#[expect(clippy::print_stdout, reason = "a failure is read below the name of its case")]
 pub(crate) fn check_all(cases: impl IntoIterator<Item = Case>, world: impl Fn() -> World) {
     let mut failed = Vec::new();
     for case in cases {
