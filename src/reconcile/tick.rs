@@ -141,7 +141,8 @@ impl Tick {
         first.map(Error::flattened).or_else(|| {
             let failed = self.outcomes.iter().find(|outcome| !outcome.is_ready())?;
             let waiting = self.outcomes.iter().filter(|outcome| !outcome.is_ready()).count();
-            let what = format!("{waiting} of {} resources are not ready, first {}", self.outcomes.len(), failed.key);
+            let first = report::line(failed).unwrap_or_else(|| failed.key.to_string());
+            let what = format!("{waiting} of {} resources are not ready, first {first}", self.outcomes.len());
             let error = Error::new(Reason::NotReady, what);
             Some(match failed.error.as_ref().and_then(Error::get_hint) {
                 Some(hint) => error.hint(hint),
