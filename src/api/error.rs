@@ -366,6 +366,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_operators_guide_says_what_to_do_about_every_reason() {
+        let guide = include_str!("../../docs/OPERATIONS.md");
+        let is_missing = |reason: &&Reason| !guide.contains(&format!("| `{reason}` |"));
+        assert_eq!(Reason::ALL.iter().filter(is_missing).collect::<Vec<_>>(), [] as [&Reason; 0]);
+    }
+
+    #[test]
     fn an_error_says_its_causes_in_one_line() {
         let cause = std::io::Error::other("line\r\nbroken");
         let error = Error::new(Reason::HubUnreachable, "cannot reach hub:22").caused_by(cause);
