@@ -42,23 +42,24 @@ impl fmt::Display for ConditionStatus {
     }
 }
 
-/// A text of at most `N` bytes; what is cut off is marked with `…`.
+/// A text of at most `N` bytes; what is cut off is marked with `…`. It is put together on the stack, within its bound,
+/// and kept in no more memory than it needs: a device has thousands of them.
 #[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct Text<const N: usize>(heapless::String<N>);
+pub struct Text<const N: usize>(Box<str>);
 
 impl<const N: usize> Text<N> {
     /// Takes as much of the text as fits. Control characters become spaces.
     pub fn new(text: &str) -> Self {
         const CUT: char = '…';
         let clean = |c: char| if c.is_control() { ' ' } else { c };
-        let mut kept = heapless::String::new();
+        let mut kept = heapless::String::<N>::new();
         if text.chars().map(clean).try_for_each(|c| kept.push(c)).is_err() {
             while kept.len() + CUT.len_utf8() > N && kept.pop().is_some() {}
             // A text too short even for the mark stays empty.
             let _ = kept.push(CUT);
         }
-        Self(kept)
+        Self(kept.as_str().into())
     }
 
     /// The text.
@@ -81,11 +82,11 @@ impl<const N: usize> fmt::Debug for Text<N> {
 
 impl<'de, const N: usize> Deserialize<'de> for Text<N> {
     fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = heapless::String::deserialize(deserializer)?;
+        let text = heapless::String::<N>::deserialize(deserializer)?;
         if text.contains(char::is_control) {
             return Err(de::Error::custom("a text has no control characters"));
         }
-        Ok(Self(text))
+        Ok(Self(text.as_str().into()))
     }
 }
 

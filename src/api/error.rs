@@ -130,7 +130,7 @@ reasons! {
     /// The commit object is malformed.
     BadCommit: FixManifest, No;
     /// The exchange's id is not the pinned one.
-    ExchangeMismatch: FixConfig, No;
+    ExchangeMismatch: FixKeys, No;
 
     // Manifests.
     /// The YAML cannot be read.
@@ -196,6 +196,18 @@ reasons! {
     DependencyNotReady: FixManifest, No;
     /// The board took the change, and shows something else.
     NotConverged: FixBoard, No;
+
+    // The publisher's side.
+    /// There is no `git` program.
+    GitNotFound: FixConfig, Caller;
+    /// git refused what it was told to do.
+    GitFailed: FixConfig, Caller;
+    /// The exchange and its statuses have no such resource.
+    ResourceNotFound: FixManifest, No;
+    /// The file is not a device's status.
+    StatusInvalid: Retry, No;
+    /// A step of the demo is not as told.
+    NotAsTold: Bug, Bug;
 
     // The device itself.
     /// The command line is wrong.

@@ -101,6 +101,15 @@ impl Outcome {
     }
 }
 
+/// Whether what no resource names is let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Releases {
+    /// It is: the specs are those of the accepted tip.
+    Due,
+    /// It is not: the specs are not known, or are older than the accepted tip.
+    Withheld,
+}
+
 /// Which of the owned targets are to be released, with the change for each.
 pub fn releases(owned: &[Owned], bound: &[Bound]) -> Vec<(usize, Change)> {
     let targets: BTreeSet<_> = bound.iter().map(|bound| bound.goal.target()).collect();
@@ -116,8 +125,13 @@ pub fn releases(owned: &[Owned], bound: &[Bound]) -> Vec<(usize, Change)> {
 /// # Errors
 ///
 /// In each pair: why the resource cannot be observed.
-pub fn preview(bound: &[Bound], owned: &[Owned], board: &mut dyn Board) -> Vec<(ResourceKey, Result<Decision>)> {
-    let released = releases(owned, bound).into_iter();
+pub fn preview(
+    bound: &[Bound],
+    due: Releases,
+    owned: &[Owned],
+    board: &mut dyn Board,
+) -> Vec<(ResourceKey, Result<Decision>)> {
+    let released = releases(owned, bound).into_iter().filter(|_| due == Releases::Due);
     let mut list: Vec<_> = released.map(|(_, change)| (change.key.clone(), Ok(Decision::Change(change)))).collect();
     for Bound { resource, goal } in bound {
         let owned = owned.iter().find(|owned| owned.is_for(&resource.key, goal));
@@ -153,8 +167,11 @@ pub fn look(bound: &[Bound], owned: &[Owned], board: &mut dyn Board) -> Vec<Outc
 }
 
 /// Releases what is gone and brings every resource to its goal. `owned` is brought up to date.
-pub fn reconcile(bound: &[Bound], owned: &mut Vec<Owned>, board: &mut dyn Board) -> Vec<Outcome> {
-    let mut outcomes = release_stale(bound, owned, board);
+pub fn reconcile(bound: &[Bound], due: Releases, owned: &mut Vec<Owned>, board: &mut dyn Board) -> Vec<Outcome> {
+    let mut outcomes = match due {
+        Releases::Due => release_stale(bound, owned, board),
+        Releases::Withheld => Vec::new(),
+    };
     let mut failed = BTreeSet::new();
     for Bound { resource, goal } in bound {
         let outcome = match resource.after.iter().find(|key| failed.contains(*key)) {

@@ -91,7 +91,8 @@ pub fn is_ready(status: &DeviceStatus) -> bool {
 /// A digest of all in a status that is worth a push. Sequence and uptime are not, nor is the revision on its own: a
 /// commit that changes nothing for this device must not make a whole fleet push.
 pub fn digest(status: &DeviceStatus) -> Result<[u8; 16]> {
-    let worth = DeviceStatus { sequence: 0, uptime: 0, observed_revision: None, advances: 0, ..status.clone() };
+    let DeviceStatus { device, board, agent, boot_id, clock, conditions, resources, lost, .. } = status;
+    let worth = (device, board, agent, boot_id, clock, conditions, resources, lost);
     let bytes = postcard::to_allocvec(&worth)
         .map_err(|error| Error::new(Reason::Bug, "cannot encode the status").caused_by(error))?;
     let mut short = [0; 16];

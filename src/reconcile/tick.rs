@@ -10,7 +10,7 @@
 //! left half fails, the last accepted specs are reconciled all the same, and the failure is a condition.
 
 use super::{
-    apply::{self, Bound, Outcome},
+    apply::{self, Bound, Outcome, Releases},
     decode::decode,
     plan::Decision,
     ports::{Board, Ledger, Link, Listing, NewObject, Objects, Store},
@@ -156,8 +156,11 @@ impl Tick {
 pub struct Agent {
     settings: Settings,
     record: Record,
-    bound: Vec<Bound>,
-    /// The objects of the accepted tip are damaged: they are fetched again before anything else.
+    /// The specs in force; `None` while none are known, which is not the same as none being asked for: then nothing is
+    /// touched, and nothing released.
+    bound: Option<Vec<Bound>>,
+    /// The objects of the accepted tip are damaged: they are fetched again before anything else. What is in force then
+    /// are the specs before, and nothing is released, since what they do not name the tip may.
     damaged: bool,
     listing: Option<Listing>,
     last_push: Option<u64>,
@@ -184,7 +187,7 @@ impl Agent {
     pub fn inspect(settings: Settings, store: &dyn Store, board: &dyn Board, ledger: &mut dyn Ledger) -> Result<Self> {
         let mut agent = Self::new(settings, ledger)?;
         if let Some(tip) = agent.record.tip.clone() {
-            agent.bound = agent.read_specs(&tip, &agent.record.generation, store, board)?;
+            agent.bound = Some(agent.read_specs(&tip, &agent.record.generation, store, board)?);
         }
         Ok(agent)
     }
@@ -193,7 +196,7 @@ impl Agent {
         Ok(Self {
             settings,
             record: ledger.load()?,
-            bound: Vec::new(),
+            bound: None,
             damaged: false,
             listing: None,
             last_push: None,
@@ -219,7 +222,7 @@ impl Agent {
             _ => return Ok(()),
         };
         match self.read_specs(&accepted, &generation, ports.store, ports.board) {
-            Ok(bound) => self.bound = bound,
+            Ok(bound) => self.bound = Some(bound),
             Err(error) => self.decode_error = Some(error),
         }
         Ok(())
@@ -237,16 +240,23 @@ impl Agent {
         Ok(apply::bind(desired.resources, board)?)
     }
 
+    fn specs(&self) -> &[Bound] {
+        self.bound.as_deref().unwrap_or_default()
+    }
+
+    fn releases(&self) -> Releases {
+        if self.bound.is_some() && !self.damaged { Releases::Due } else { Releases::Withheld }
+    }
+
     /// What a tick would change on the board, from what was accepted last.
     pub fn preview(&mut self, board: &mut dyn Board) -> Vec<(ResourceKey, Result<Decision>)> {
-        apply::preview(&self.bound, &self.record.owned, board)
+        apply::preview(self.specs(), self.releases(), &self.record.owned, board)
     }
 
     /// The status as it would be reported now, from what is seen, with nothing changed.
     pub fn look(&self, board: &mut dyn Board, now: Moment) -> DeviceStatus {
-        let outcomes = apply::look(&self.bound, &self.record.owned, board);
-        let refused = self.record.refused.as_ref();
-        let refused = refused.and_then(|refused| Some(Error::new(Reason::named(&refused.reason)?, &*refused.message)));
+        let outcomes = apply::look(self.specs(), &self.record.owned, board);
+        let refused = self.record.refused.as_ref().and_then(verdict_of);
         let status = self.status(board.name(), refused.as_ref(), &outcomes, now);
         DeviceStatus { sequence: status.sequence - 1, ..status }
     }
@@ -261,16 +271,18 @@ impl Agent {
     pub fn tick(&mut self, ports: &mut Ports<'_>, reach: Reach, now: Moment) -> Tick {
         let mut advanced = None;
         let mut sync_error = None;
+        self.listing = None;
         if reach == Reach::Hub {
-            self.listing = None;
             match self.sync(ports) {
                 Ok(new) => advanced = new,
                 Err(error) => sync_error = Some(error),
             }
         }
-        let sync_error = sync_error.or_else(|| self.decode_error.take());
+        let sync_error = sync_error.or_else(|| self.decode_error.as_ref().map(Error::flattened));
         let before = self.record.owned.clone();
-        let outcomes = apply::reconcile(&self.bound, &mut self.record.owned, ports.board);
+        let releases = self.releases();
+        let specs = self.bound.as_deref().unwrap_or_default();
+        let outcomes = apply::reconcile(specs, releases, &mut self.record.owned, ports.board);
         let status = self.status(ports.board.name(), sync_error.as_ref(), &outcomes, now);
         let mut tick =
             Tick { advanced, sync_error, outcomes, published: Published::Unchanged, publish_error: None, status };
@@ -345,7 +357,7 @@ impl Agent {
             ..self.record.clone()
         };
         self.save(ports, record)?;
-        self.bound = bound;
+        self.bound = Some(bound);
         self.decode_error = None;
         self.sweep(ports);
         Ok(accepted)

@@ -1,0 +1,164 @@
+//! The publisher's `git`, as a program.
+//!
+//! Objects are read through one `git cat-file --batch`, a question and an answer at a time, so that neither pipe can
+//! fill up while the other is waited for.
+
+use std::{
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio},
+};
+
+use giter_edge::api::{Error, Reason, Result};
+
+/// `git -C DIR`, in a fixed language. Variables that would lead it to another repository do not count.
+pub(crate) struct Git {
+    dir: PathBuf,
+}
+
+impl Git {
+    /// git at work in a folder.
+    pub(crate) fn at(dir: &Path) -> Self {
+        Self { dir: dir.to_owned() }
+    }
+
+    /// git in a repository, bare or not, or in a folder of its working tree.
+    ///
+    /// # Errors
+    ///
+    /// `RepositoryNotFound` with git's words; `GitNotFound`.
+    pub(crate) fn open(dir: &Path) -> Result<Self> {
+        let git = Self::at(dir);
+        let found = git.output(&["rev-parse", "--git-dir"])?;
+        if found.status.success() {
+            return Ok(git);
+        }
+        let what = format!("there is no exchange to read at {}", dir.display());
+        Err(Error::new(Reason::RepositoryNotFound, what)
+            .hint("name the exchange's repository, a clone or the hub's bare one, with -C DIR")
+            .caused_by(last_words(&found.stderr)))
+    }
+
+    /// What git prints, without the newline at the end.
+    ///
+    /// # Errors
+    ///
+    /// `GitFailed` with git's last words; `GitNotFound`.
+    pub(crate) fn run(&self, args: &[&str]) -> Result<String> {
+        self.ask(args)?.map_err(|words| {
+            let verb = args.iter().find(|arg| !arg.starts_with('-')).unwrap_or(&"");
+            Error::new(Reason::GitFailed, format!("git {verb} failed in {}", self.dir.display())).caused_by(words)
+        })
+    }
+
+    /// What git prints, or its last words where it says no.
+    ///
+    /// # Errors
+    ///
+    /// `GitNotFound`.
+    pub(crate) fn ask(&self, args: &[&str]) -> Result<Result<String, String>> {
+        let output = self.output(args)?;
+        Ok(if output.status.success() {
+            Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned())
+        } else {
+            Err(last_words(&output.stderr))
+        })
+    }
+
+    /// A process that answers for objects by name.
+    ///
+    /// # Errors
+    ///
+    /// `GitNotFound`.
+    pub(crate) fn batch(&self) -> Result<Batch> {
+        let mut command = self.command();
+        command.args(["cat-file", "--batch"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().map_err(not_started)?;
+        match (child.stdin.take(), child.stdout.take()) {
+            (Some(questions), Some(answers)) => {
+                Ok(Batch { child, questions: Some(questions), answers: BufReader::new(answers) })
+            }
+            _ => Err(Error::new(Reason::Bug, "git cat-file has no pipes")),
+        }
+    }
+
+    fn output(&self, args: &[&str]) -> Result<Output> {
+        self.command().args(args).stdin(Stdio::null()).output().map_err(not_started)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new("git");
+        command.arg("-C").arg(&self.dir).env("LC_ALL", "C");
+        for elsewhere in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX"] {
+            command.env_remove(elsewhere);
+        }
+        command
+    }
+}
+
+/// A running `git cat-file --batch`.
+pub(crate) struct Batch {
+    child: Child,
+    questions: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Batch {
+    /// The bytes of an object, by any name that git knows and that has no newline; `None` if there is none of that
+    /// name, or it has more than `limit` bytes.
+    ///
+    /// # Errors
+    ///
+    /// `GitFailed` if git goes away.
+    pub(crate) fn read(&mut self, name: &str, limit: usize) -> Result<Option<Vec<u8>>> {
+        self.exchange(name, limit)
+            .map_err(|e| Error::new(Reason::GitFailed, format!("git cat-file does not answer for {name}")).caused_by(e))
+    }
+
+    /// The answer is `<object> <type> <size>`, a newline, the bytes, a newline; or a line without a size.
+    fn exchange(&mut self, name: &str, limit: usize) -> std::io::Result<Option<Vec<u8>>> {
+        let questions = self.questions.as_mut().ok_or(ErrorKind::BrokenPipe)?;
+        writeln!(questions, "{name}")?;
+        questions.flush()?;
+        let mut header = String::new();
+        if self.answers.read_line(&mut header)? == 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        let size = match header.trim_end().split(' ').collect::<Vec<_>>()[..] {
+            [id, _, size] if id.len() >= 40 => size.parse::<usize>().ok(),
+            _ => None,
+        };
+        let Some(size) = size else { return Ok(None) };
+        let mut bytes = Vec::new();
+        let mut answer = (&mut self.answers).take(size as u64 + 1);
+        if size > limit {
+            std::io::copy(&mut answer, &mut std::io::sink())?;
+            return Ok(None);
+        }
+        answer.read_to_end(&mut bytes)?;
+        if bytes.len() != size + 1 {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        bytes.truncate(size);
+        Ok(Some(bytes))
+    }
+}
+
+impl Drop for Batch {
+    /// git ends when nothing more can be asked.
+    fn drop(&mut self) {
+        self.questions = None;
+        let _ = self.child.wait();
+    }
+}
+
+/// The last line that a program left on stderr, without git's own prefix.
+fn last_words(stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    let line = text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("it gave no reason");
+    line.trim_start_matches("fatal: ").trim_start_matches("error: ").into()
+}
+
+fn not_started(e: std::io::Error) -> Error {
+    Error::new(Reason::GitNotFound, "cannot start git").hint("install git and see that it is on PATH").caused_by(e)
+}

@@ -1,0 +1,233 @@
+//! `giterctl lint`: all that devices would refuse in a working tree, before it is pushed.
+//!
+//! What is judged here is what a device judges, by the same code: the walk over its folder, the manifests, and the
+//! board. Only what no publisher can know is left out: the allowed roots of files, and the users of the device.
+
+mod worktree;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use giter_edge::{
+    api::{DeviceId, Error, Exit, Finding, Findings, Reason, Resource, Result, Spec},
+    cli::{self, Output},
+    codec::manifest,
+    drivers::{self, Drivers},
+    reconcile::{
+        apply,
+        decode::{self, Refused},
+    },
+};
+use serde::Serialize;
+
+use self::worktree::WorkingTree;
+use crate::layout;
+
+/// Checks a working tree as its devices will
+#[derive(clap::Args)]
+#[command(
+    after_help = "What devices would refuse is printed as `file:line:column: field: message [Reason]`; the exit code is \
+    then 1. Allowed roots and owners of files are left to the device."
+)]
+pub(crate) struct Args {
+    /// The exchange's working tree [default: that of -C]
+    #[arg(value_name = "DIR")]
+    dir: Option<PathBuf>,
+
+    /// Only this device
+    #[arg(long, value_name = "ID")]
+    device: Option<DeviceId>,
+
+    /// Check lines and LEDs against this board
+    #[arg(long, value_name = "NAME")]
+    board: Option<String>,
+}
+
+/// The board whose lines and LEDs may have any name.
+const ANY_BOARD: &str = "generic";
+
+/// Prints the findings.
+pub(crate) fn run(args: Args, repo: PathBuf, output: Output) -> Result<Exit> {
+    let root = args.dir.unwrap_or(repo);
+    let board = board(args.board.as_deref().unwrap_or(ANY_BOARD))?;
+    let report = lint(&WorkingTree::open(&root)?, args.device, &board)?;
+    cli::print(match output {
+        Output::Json => cli::json(&report)?,
+        Output::Yaml => cli::yaml(&report)?,
+        Output::Name => report.paths(),
+        Output::Table | Output::Wide => report.lines(),
+    })?;
+    match report.findings.first() {
+        None => Ok(Exit::Done),
+        Some(first) => {
+            cli::talk(format_args!("reason: {}", first.reason));
+            Ok(Exit::No)
+        }
+    }
+}
+
+/// The drivers of a board that is not here: they resolve names, and nothing of them is ever applied.
+fn board(name: &str) -> Result<Drivers> {
+    let nowhere = Path::new("/nonexistent");
+    let table = drivers::select(name, nowhere, nowhere).map_err(|error| {
+        let boards: Vec<&str> = drivers::boards().iter().map(|board| board.name).collect();
+        Error::new(Reason::UnknownBoard, error.to_string()).hint(format!("name one of {}", boards.join(", ")))
+    })?;
+    Ok(Drivers::new(table, drivers::Settings { file_roots: vec!["/".into()], ..Default::default() }))
+}
+
+fn lint(tree: &WorkingTree, device: Option<DeviceId>, board: &Drivers) -> Result<Report> {
+    let mut report = Report::default();
+    let devices = match device {
+        Some(device) => vec![device],
+        None => {
+            report.keep(charter(tree)?);
+            devices(tree, &mut report)?
+        }
+    };
+    report.devices = devices.len();
+    for device in devices {
+        match decode::read(tree, &device) {
+            Ok(snapshot) => {
+                report.resources += snapshot.resources.len();
+                let ownerless = snapshot.resources.into_iter().map(without_owner).collect();
+                report.keep(apply::bind(ownerless, board).err().unwrap_or_default());
+            }
+            Err(Refused::Wrong(findings)) => report.keep(findings),
+            Err(Refused::Unread(error)) => return Err(error),
+        }
+    }
+    report.settle();
+    Ok(report)
+}
+
+fn charter(tree: &WorkingTree) -> Result<Findings> {
+    const PATH: &str = "exchange.yaml";
+    Ok(match tree.bytes(PATH)? {
+        Some(bytes) => manifest::parse_exchange(PATH, &bytes).err().unwrap_or_default(),
+        None => Findings::default(),
+    })
+}
+
+/// The devices of a working tree. Folders that no device can be named after are findings.
+fn devices(tree: &WorkingTree, report: &mut Report) -> Result<Vec<DeviceId>> {
+    let mut devices = Vec::new();
+    for name in layout::by_device(tree.manifests()?).into_keys() {
+        match name.parse() {
+            Ok(device) => devices.push(device),
+            Err(wrong) => report.keep(
+                Finding {
+                    reason: Reason::InvalidValue,
+                    path: format!("specs/{name}"),
+                    at: None,
+                    field: String::new(),
+                    message: format!("{wrong}; rename the folder"),
+                }
+                .into(),
+            ),
+        }
+    }
+    Ok(devices)
+}
+
+fn without_owner(mut resource: Resource) -> Resource {
+    if let Spec::File(file) = &mut resource.spec {
+        file.owner = None;
+    }
+    resource
+}
+
+/// What was found.
+#[derive(Default, Serialize)]
+struct Report {
+    #[serde(flatten)]
+    version: Version,
+    devices: usize,
+    /// Of the devices in which nothing was found before their board was asked.
+    resources: usize,
+    findings: Vec<Shown>,
+    /// How many more there are that were not kept.
+    more: usize,
+}
+
+/// The version of the report's form.
+#[derive(Serialize)]
+struct Version {
+    version: u32,
+}
+
+impl Default for Version {
+    fn default() -> Self {
+        Self { version: 1 }
+    }
+}
+
+#[derive(Serialize, PartialEq, Eq, PartialOrd, Ord)]
+struct Shown {
+    path: String,
+    line: Option<u32>,
+    column: Option<u32>,
+    field: String,
+    message: String,
+    reason: &'static str,
+}
+
+impl Report {
+    fn keep(&mut self, findings: Findings) {
+        self.more += findings.more();
+        self.findings.extend(findings.iter().map(|finding| Shown {
+            path: finding.path.clone(),
+            line: finding.at.map(|(line, _)| line),
+            column: finding.at.map(|(_, column)| column),
+            field: finding.field.clone(),
+            message: finding.message.clone(),
+            reason: finding.reason.as_str(),
+        }));
+    }
+
+    /// Sorts by place. The charter is read for each device, so what is wrong with it is found more than once.
+    fn settle(&mut self) {
+        self.findings.sort();
+        self.findings.dedup();
+    }
+
+    fn lines(&self) -> String {
+        let mut text: String = self.findings.iter().map(|shown| format!("{shown}\n")).collect();
+        let findings = match self.findings.len() + self.more {
+            0 => "nothing to object to".into(),
+            1 => "1 finding".into(),
+            many => format!("{many} findings"),
+        };
+        text.push_str(&format!(
+            "{}, {}: {findings}\n",
+            count(self.devices, "device"),
+            count(self.resources, "resource")
+        ));
+        text
+    }
+
+    fn paths(&self) -> String {
+        let mut paths: BTreeMap<&str, ()> = BTreeMap::new();
+        paths.extend(self.findings.iter().map(|shown| (&*shown.path, ())));
+        paths.into_keys().map(|path| format!("{path}\n")).collect()
+    }
+}
+
+impl std::fmt::Display for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.path)?;
+        if let (Some(line), Some(column)) = (self.line, self.column) {
+            write!(f, ":{line}:{column}")?;
+        }
+        if !self.field.is_empty() {
+            write!(f, ": {}", self.field)?;
+        }
+        write!(f, ": {} [{}]", self.message, self.reason)
+    }
+}
+
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}

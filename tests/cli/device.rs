@@ -1,0 +1,141 @@
+//! `giterd` by its command line, on the simulated board and by `file://`.
+
+use super::support::{OPS_KEY, OPS_PUB, World, golden, without_names};
+
+/// An exchange with one device, its hub, and the device's configuration; nothing was synced yet.
+fn world() -> World {
+    let world = World::new();
+    world.identify();
+    world.write_key("ops.key", OPS_KEY);
+    world.write("ops.key.pub", OPS_PUB);
+    let files = world.path("files").display().to_string();
+    world.giterctl(&["init", "exchange", "--device", "pump-07", "--key", "ops.key", "--files", &files]).good();
+    world.git(&["init", "-q", "--bare", "--initial-branch=main", "hub.git"]);
+    world.git(&["-C", "exchange", "remote", "add", "origin", "../hub.git"]);
+    world.write_key("device.key", OPS_KEY);
+    world.write("files/.keep", "");
+    let at = |path: &str| world.path(path).display().to_string();
+    world.write(
+        "giterd.toml",
+        format!(
+            "device = \"pump-07\"\nstate = {:?}\nboard = \"sim\"\n[link]\nurl = \"file://{}\"\n[trust]\nroot = {:?}\n\
+             [status]\nkey = {:?}\n[files]\nroots = [{files:?}]\n[sim]\nfile = {:?}\n",
+            at("state"),
+            at("hub.git"),
+            at("exchange/root.keys"),
+            at("device.key"),
+            at("sim.toml")
+        ),
+    );
+    world
+}
+
+fn published() -> World {
+    let world = world();
+    world.git(&["-C", "exchange", "push", "-q", "origin", "main"]);
+    world
+}
+
+/// Everything that giterd says, without what differs from run to run.
+fn giterd(world: &World, args: &[&str]) -> String {
+    let ran = world.giterd(&[&["--config", "giterd.toml"], args].concat());
+    let mut text = without_names(&world.without_dir(&ran.all()));
+    for name in ["uptimeSeconds", "bootId", "owner"] {
+        text = without_value(&text, name);
+    }
+    text
+}
+
+/// The text with the value of a YAML or JSON key as `[..]`.
+fn without_value(text: &str, name: &str) -> String {
+    let line = |line: &str| match line.split_once(&format!("{name}: ")).or(line.split_once(&format!("{name}\": "))) {
+        Some((before, after)) if before.trim_matches([' ', '"', '-']).is_empty() => {
+            let comma = if after.ends_with(',') { "," } else { "" };
+            let key = &line[..line.len() - after.len()];
+            format!("{key}[..]{comma}\n")
+        }
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
+}
+
+/// A table without what its width owes to the user who runs it.
+fn without_owner(text: &str) -> String {
+    let words = |line: &str| {
+        let word = |word: &str| if word.starts_with("owner=") { "owner=[..]".into() } else { word.to_owned() };
+        line.split(' ').filter(|word| !word.is_empty()).map(word).collect::<Vec<_>>().join(" ") + "\n"
+    };
+    text.lines().map(words).collect()
+}
+
+#[test]
+fn a_sync_says_what_it_did() {
+    let world = published();
+    golden("sync.txt", giterd(&world, &["sync"]));
+    golden("sync-again.txt", giterd(&world, &["sync"]));
+    world.write("sim.toml", "[gpio]\nGPIO17 = \"low\"\n[led]\nACT = 3\n");
+    golden("sync-drift.json", giterd(&world, &["sync", "-o", "json"]));
+    golden("sync-again.json", giterd(&world, &["sync", "-o", "json"]));
+}
+
+#[test]
+fn a_sync_in_the_other_forms() {
+    for form in ["yaml", "name", "wide"] {
+        let world = published();
+        let said = giterd(&world, &["sync", "-o", form]);
+        match form {
+            "yaml" => golden("sync.yaml", said),
+            "name" => golden("sync-name.txt", said),
+            _ => golden("sync-wide.txt", said),
+        }
+    }
+}
+
+#[test]
+fn a_refused_sync_says_why_and_keeps_what_was_accepted() {
+    let world = published();
+    giterd(&world, &["sync"]);
+    world.git(&["-C", "exchange", "commit", "-q", "--allow-empty", "--no-gpg-sign", "-m", "unsigned"]);
+    world.git(&["-C", "exchange", "push", "-q", "origin", "main"]);
+    golden("sync-refused.txt", giterd(&world, &["sync"]));
+    golden("sync-refused.json", giterd(&world, &["sync", "-o", "json"]));
+    golden("status-refused.txt", giterd(&world, &["status"]));
+}
+
+#[test]
+fn a_plan_says_what_a_sync_would_do() {
+    let world = published();
+    golden("plan-nothing-accepted.txt", giterd(&world, &["plan"]));
+    giterd(&world, &["sync"]);
+    golden("plan-nothing.txt", giterd(&world, &["plan"]));
+    world.write("sim.toml", "[gpio]\nGPIO17 = \"low\"\n[led]\nACT = 255\n[fail]\nACT = \"failed\"\n");
+    golden("plan.txt", giterd(&world, &["plan"]));
+    golden("plan.json", giterd(&world, &["plan", "-o", "json"]));
+    golden("plan.yaml", giterd(&world, &["plan", "-o", "yaml"]));
+    golden("plan-name.txt", giterd(&world, &["plan", "-o", "name"]));
+}
+
+#[test]
+fn a_status_says_what_the_device_knows_of_itself() {
+    let world = published();
+    golden("status-nothing-accepted.txt", giterd(&world, &["status"]));
+    giterd(&world, &["sync"]);
+    golden("status.txt", giterd(&world, &["status"]));
+    golden("status-wide.txt", without_owner(&giterd(&world, &["status", "-o", "wide"])));
+    golden("status.yaml", giterd(&world, &["status", "-o", "yaml"]));
+    golden("status.json", giterd(&world, &["status", "-o", "json"]));
+    golden("status-name.txt", giterd(&world, &["status", "-o", "name"]));
+}
+
+#[test]
+fn a_check_names_each_problem_with_its_cure() {
+    let world = world();
+    golden("check-empty-hub.txt", giterd(&world, &["check"]));
+    world.git(&["-C", "exchange", "push", "-q", "origin", "main"]);
+    golden("check.txt", giterd(&world, &["check"]));
+    golden("check.json", giterd(&world, &["check", "-o", "json"]));
+    std::fs::remove_file(world.path("device.key")).unwrap();
+    std::fs::remove_dir_all(world.path("files")).unwrap();
+    std::fs::remove_dir_all(world.path("hub.git")).unwrap();
+    golden("check-broken.txt", giterd(&world, &["check"]));
+}

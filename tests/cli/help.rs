@@ -1,0 +1,39 @@
+//! What both programs say of themselves, and of a call that is wrong.
+
+use super::support::{World, golden};
+
+#[test]
+fn giterctl_says_what_it_can_do() {
+    let world = World::new();
+    golden("help-giterctl.txt", world.giterctl(&["--help"]).good());
+    golden("help-init.txt", world.giterctl(&["init", "--help"]).good());
+    golden("help-get.txt", world.giterctl(&["get", "--help"]).good());
+    golden("help-lint.txt", world.giterctl(&["lint", "--help"]).good());
+    golden("help-decode.txt", world.giterctl(&["decode", "--help"]).good());
+    golden("help-demo.txt", world.giterctl(&["demo", "--help"]).good());
+    let version = concat!("giterctl ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!(world.giterctl(&["--version"]).good(), version);
+}
+
+#[test]
+fn giterd_says_what_it_can_do() {
+    let world = World::new();
+    golden("help-giterd.txt", world.giterd(&["--help"]).good());
+    assert_eq!(world.giterd(&["--version"]).good(), concat!("giterd ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn a_wrong_call_is_the_callers_to_mend() {
+    let world = World::new();
+    for args in [&[][..], &["nope"], &["get", "-o", "xml"], &["get", "Not_A_Device"], &["init"], &["lint", "a", "b"]] {
+        let ran = world.giterctl(args);
+        assert_eq!((ran.code, &*ran.stdout), (Some(2), ""), "{args:?}");
+        assert!(ran.stderr.ends_with("reason: Usage\n"), "{args:?}: {}", ran.stderr);
+        assert!(!ran.stderr.contains('\u{1b}'), "{args:?}: colour without a terminal");
+    }
+    for args in [&[][..], &["nope"], &["sync", "-o", "xml"], &["sync", "x"]] {
+        let ran = world.giterd(args);
+        assert_eq!((ran.code, &*ran.stdout), (Some(2), ""), "{args:?}");
+        assert!(ran.stderr.ends_with("reason: Usage\n"), "{args:?}: {}", ran.stderr);
+    }
+}

@@ -1,0 +1,13 @@
+//! Both programs as programs: what they print, to the byte, and the code they end with.
+//!
+//! What is printed stands in `golden/`. `SNAPSHOTS=overwrite cargo test --test cli` writes it anew; the diff is then for
+//! a person to judge.
+
+mod decode;
+mod demo;
+mod device;
+mod get;
+mod help;
+mod init;
+mod lint;
+mod support;
