@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     run::{Run, Workshop, sound_parts},
-    world::{Fault, Shared, disk::Cache},
+    world::{Fault, Shared, World, disk::Cache},
 };
 
 const FAULTS: [&str; 5] = ["lazy", "eager", "torn", "mixed", "fail"];
@@ -42,7 +42,7 @@ pub(crate) fn first_broken(world: fn() -> Shared, workshop: Workshop, story: &im
     if let Some(why) = broken(&peaceful, workshop, story) {
         return Some(Broken { fault: "0:none".into(), effect: "none".into(), why });
     }
-    let effects = std::mem::take(&mut peaceful.get().effects);
+    let World { effects, prelude, .. } = &*peaceful.get();
     assert!(effects.len() > 10, "the story has only {} effects", effects.len());
     let struck = |(at, effect): (usize, &String)| {
         FAULTS.iter().find_map(|fault| {
@@ -52,7 +52,7 @@ pub(crate) fn first_broken(world: fn() -> Shared, workshop: Workshop, story: &im
             Some(Broken { fault: format!("{at}:{fault}"), effect: effect.clone(), why })
         })
     };
-    (1..).zip(&effects).find_map(struck)
+    (1..).zip(effects).skip(*prelude).find_map(struck)
 }
 
 fn once(story: &impl Fn(&mut Run), text: &str) -> Option<Broken> {

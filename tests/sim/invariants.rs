@@ -1,10 +1,10 @@
 //! What holds after every tick and every fault, whatever the story.
 //!
-//! Each failure begins with the name of what was broken: `start`, `tip`, `floor`, `objects`, `durable`, `sequence`,
+//! Each failure has the name of what was broken: `start`, `tip`, `floor`, `objects`, `durable`, `sequence`,
 //! `chain`, `converged`, `idle`, `bounded`.
 
 use giter_edge::{
-    api::{DeviceStatus, Oid, board::LedState, ledger::Record, object::Object},
+    api::{DeviceStatus, Oid, Reason, board::LedState, ledger::Record, object::Object},
     codec::{commit, status},
     git::graph,
     reconcile::{
@@ -32,6 +32,8 @@ pub(crate) struct Watch {
     /// The last status that the hub took.
     sequence: u64,
     status: Option<Oid>,
+    /// The story put something of its own on the status ref.
+    is_ref_taken: bool,
     /// The story damaged a pack, which was not repaired yet.
     is_damaged: bool,
     /// An effect failed, so that files may lie about until the next start.
@@ -52,7 +54,7 @@ impl Watch {
     }
 
     pub(crate) fn status_ref_moved(&mut self, to: Option<Oid>) {
-        self.status = to;
+        (self.status, self.is_ref_taken) = (to, to.is_some());
     }
 
     /// After anything that the agent did: were its deeds right when they were done?
@@ -104,7 +106,9 @@ impl Watch {
         if !self.is_untidy {
             is_tidy(&world, &record);
         }
-        if is_reached && branch.is_some() && tick.publish_error.is_none() {
+        if is_reached && branch.is_some() && !self.is_ref_taken {
+            let refused = tick.publish_error.as_ref().is_some_and(|error| error.reason() == Reason::StatusRefMoved);
+            assert!(!refused, "chain: the device does not know its own status: {tick:?}");
             let last = record.status.expect("converged: no status was made");
             assert_eq!(world.hub.status, Some(last.commit), "converged: the hub has another status; {tick:?}");
             let said = status_of(last.commit, &world.hub);
@@ -115,8 +119,9 @@ impl Watch {
 
     /// The record on the disk is one that may count, and its objects are there and hash right.
     fn stands(&mut self, world: &World, publisher: &Publisher) -> Record {
+        // A save that failed may have left a record that is seen and not durable: either may count after a cut.
+        self.is_not_behind(&world.durable().record, publisher);
         let record = ledger::newest(&world.disk).expect("start: no ledger slot is sound");
-        self.is_not_behind(&record, publisher);
         if let Some(tip) = record.tip.as_ref().filter(|_| !self.is_damaged) {
             let objects = store::load(&world.disk, &record.generation);
             let objects = objects.unwrap_or_else(|| panic!("objects: a pack of {} is damaged", tip.commit.short()));

@@ -72,8 +72,13 @@ pub(crate) fn differences(wishes: &[Wish], board: &Registers) -> Vec<String> {
     }
     for name in LINES {
         let line = &board.lines[name];
-        let should = (lines.contains_key(name), lines.get(name).copied().unwrap_or(Level::Low));
-        differ(name, format!("{:?}", (line.held.is_some(), line.level)), format!("{should:?}"));
+        // What happens to a line that nobody holds is not the agent's, but the level that it left there is.
+        let left = line.driven.last().copied().unwrap_or(Level::Low);
+        let (is, should) = match lines.get(name) {
+            Some(&level) => ((line.held.is_some(), line.level), (true, level)),
+            None => ((line.held.is_some(), left), (false, Level::Low)),
+        };
+        differ(name, format!("{is:?}"), format!("{should:?}"));
     }
     for name in LEDS {
         let should = LedState::Brightness(leds.get(name).copied().unwrap_or(0));

@@ -114,6 +114,12 @@ impl Run {
         ledger::newest(&self.world.get().disk).expect("a ledger slot is sound")
     }
 
+    /// What the story did so far only leads up to it: no fault is to strike there.
+    pub(crate) fn begin(&mut self) {
+        let mut world = self.world();
+        world.prelude = world.effects.len();
+    }
+
     /// Switches the power off and on, and starts the agent.
     pub(crate) fn reboot(&mut self) {
         self.world().dark.get_or_insert(Cache::Lazy);

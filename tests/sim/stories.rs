@@ -4,6 +4,7 @@ use giter_edge::{
     api::{
         Reason,
         board::Level::{High, Low},
+        limits,
     },
     reconcile::tick::{Published, Reach},
 };
@@ -316,12 +317,12 @@ fn reboots_in_between() {
 
 #[test]
 fn many_changes_leave_the_disk_bounded() {
-    const CONTENTS: [&str; 30] = [
-        "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19",
-        "20", "21", "22", "23", "24", "25", "26", "27", "28", "29",
-    ];
+    const CONTENTS: [&str; 15] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14"];
     every_fault(|run| {
-        for content in CONTENTS {
+        for (at, content) in CONTENTS.into_iter().enumerate() {
+            if at + 1 == limits::PACKS {
+                run.begin();
+            }
             run.publish(&[File("motd", "/etc/motd", content)]);
             run.tick();
         }

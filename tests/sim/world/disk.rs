@@ -130,8 +130,10 @@ impl Disk {
 
     /// The least that a power cut at this moment would leave.
     pub(crate) fn at_worst(&self) -> Self {
-        let mut disk = self.clone();
-        disk.cut(Cache::Lazy);
+        let mut disk = Self::new();
+        for (path, &file) in &self.durable {
+            disk.write(path, &self.files[file].durable);
+        }
         disk
     }
 }

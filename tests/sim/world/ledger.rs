@@ -12,11 +12,15 @@ const FOLDER: &str = "state";
 const SLOTS: [&str; 2] = ["state/ledger.a", "state/ledger.b"];
 const TEMPORARY: &str = "state/ledger.tmp";
 
-pub(crate) struct SimLedger(Shared);
+pub(crate) struct SimLedger {
+    world: Shared,
+    /// The slot and the serial of the newest record that was loaded, or saved without an error; (1, 0) on a new device.
+    newest: Option<(usize, u64)>,
+}
 
 impl SimLedger {
     pub(crate) fn new(world: &Shared) -> Self {
-        Self(world.clone())
+        Self { world: world.clone(), newest: None }
     }
 }
 
@@ -36,21 +40,30 @@ fn sound(disk: &Disk) -> Option<(usize, Record)> {
 
 impl Ledger for SimLedger {
     fn load(&mut self) -> Result<Record> {
-        let world = self.0.powered()?;
-        newest(&world.disk).ok_or_else(|| Error::new(Reason::LedgerDamaged, "no sound record is left"))
+        let world = self.world.powered()?;
+        let record = newest(&world.disk).ok_or_else(|| Error::new(Reason::LedgerDamaged, "no sound record is left"))?;
+        self.newest = Some((sound(&world.disk).map_or(1, |(slot, _)| slot), record.serial));
+        Ok(record)
     }
 
     fn save(&mut self, record: &Record) -> Result<()> {
         let bytes = record::encode(record)?;
-        let newest = sound(&self.0.powered()?.disk);
-        if newest.as_ref().is_some_and(|(_, newest)| record.serial <= newest.serial) {
-            return Err(Error::new(Reason::Bug, format!("serial {} does not rise", record.serial)));
+        let (newest, serial) = match self.newest {
+            Some(newest) => newest,
+            None => {
+                self.load()?;
+                return self.save(record);
+            }
+        };
+        if record.serial <= serial {
+            return Err(Error::new(Reason::Bug, format!("the serial went from {serial} to {}", record.serial)));
         }
-        let slot = SLOTS[newest.map_or(0, |(slot, _)| 1 - slot)];
-        self.0.disk_effect("write", TEMPORARY)?.disk.write(TEMPORARY, &bytes);
-        self.0.disk_effect("sync", TEMPORARY)?.disk.sync(TEMPORARY);
-        self.0.disk_effect("rename to", slot)?.disk.rename(TEMPORARY, slot);
-        self.0.disk_effect("sync", FOLDER)?.disk.sync_folder(FOLDER);
+        let slot = 1 - newest;
+        self.world.disk_effect("write", TEMPORARY)?.disk.write(TEMPORARY, &bytes);
+        self.world.disk_effect("sync", TEMPORARY)?.disk.sync(TEMPORARY);
+        self.world.disk_effect("rename to", SLOTS[slot])?.disk.rename(TEMPORARY, SLOTS[slot]);
+        self.world.disk_effect("sync", FOLDER)?.disk.sync_folder(FOLDER);
+        self.newest = Some((slot, record.serial));
         Ok(())
     }
 }

@@ -77,6 +77,8 @@ pub(crate) struct World {
     pub(crate) deeds: Vec<Deed>,
     /// The effects so far, by name.
     pub(crate) effects: Vec<String>,
+    /// How many of them no fault is to strike, since they only lead up to the story.
+    pub(crate) prelude: usize,
     /// What goes wrong, and at which effect, counted from 1.
     pub(crate) fault: Option<(usize, Fault)>,
     /// The power is gone, and this is what the disk keeps.
@@ -98,6 +100,7 @@ impl Shared {
             board: Registers::default(),
             deeds: Vec::new(),
             effects: Vec::new(),
+            prelude: 0,
             fault: None,
             dark: None,
             time: 1_795_000_000,
