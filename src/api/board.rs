@@ -26,7 +26,7 @@ pub struct BoardTable {
 pub struct LineEntry {
     /// What a spec calls it, such as `GPIO17` or `PIN11`.
     pub name: &'static str,
-    /// The GPIO chip's label in the kernel.
+    /// The GPIO chip: its label in the kernel, the name of its device in sysfs, or its own (`gpiochip0`).
     pub chip: &'static str,
     /// The line's offset on the chip.
     pub offset: u32,

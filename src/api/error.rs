@@ -1,7 +1,7 @@
 //! Errors as instructions: a stable reason, one line that says what failed on what, a hint that can be followed.
 //!
 //! The [`Reason`] is the contract: it is printed on stderr as `reason: CamelCase`, stands in the status, and decides
-//! the exit code, the backoff and the default hint. A message never repeats its source; [`Error::source`] has it.
+//! the exit code, the backoff and the default hint. A message never repeats its source; `std::error::Error::source` has it.
 
 use std::fmt;
 
@@ -238,6 +238,26 @@ reasons! {
     Bug: Bug, Bug;
 }
 
+impl Reason {
+    /// What to do about it, where no more is known.
+    const fn hint(self) -> Option<&'static str> {
+        Some(match self {
+            Self::HubUnreachable => "see that the hub and the network are up",
+            Self::RepositoryEmpty => "push a first commit to the branch",
+            Self::PackTooLarge => "keep large files out of the exchange",
+            Self::PackInvalid => "run 'git fsck' in the repository at the hub, if the next poll fails too",
+            Self::RangeTooLong => "let the device follow in steps: push an earlier commit first",
+            Self::BadConfig | Self::BadBoardFile => "correct it there; 'giterd check' tells whether the rest is right",
+            Self::StateReadOnly => "mount that file system writable, and let giterd's user write there",
+            Self::DiskFull => "free space on that file system",
+            Self::StateFailed => "look for errors of the disk in the kernel's log",
+            Self::NotReady => "'giterd status -o wide' says more of each resource",
+            Self::Bug => "report it, with what 'giterd -vv' says before it",
+            _ => return None,
+        })
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -296,9 +316,9 @@ impl Error {
         self.0.reason
     }
 
-    /// What to do, if that is known.
+    /// What to do: the error's own hint, else its reason's, if there is one.
     pub fn get_hint(&self) -> Option<&str> {
-        self.0.hint.as_deref()
+        self.0.hint.as_deref().or(self.0.reason.hint())
     }
 
     /// A copy whose message has the sources in it.
@@ -358,6 +378,14 @@ mod tests {
         assert_eq!(Error::state("cannot write ledger.a", full).reason(), Reason::DiskFull);
         let other = std::io::Error::from(std::io::ErrorKind::InvalidData);
         assert_eq!(Error::io(Reason::FileFailed, "cannot write /etc/motd", other).reason(), Reason::FileFailed);
+    }
+
+    #[test]
+    fn an_error_without_a_hint_of_its_own_has_its_reasons() {
+        let error = Error::new(Reason::DiskFull, "cannot write ledger.a");
+        assert_eq!(error.get_hint(), Some("free space on that file system"));
+        assert_eq!(error.hint("remove core").get_hint(), Some("remove core"));
+        assert_eq!(Error::new(Reason::UnknownField, "spec.colour").get_hint(), None);
     }
 
     #[test]

@@ -63,6 +63,15 @@ pub struct Origin {
     pub path: Arc<str>,
     /// The line, from 1.
     pub line: u32,
+    /// Line and column of those fields that name something of the device, such as `spec.line`.
+    pub fields: Box<[(&'static str, (u32, u32))]>,
+}
+
+impl Origin {
+    /// Line and column of a field that names something of the device; those of the document where it has no such field.
+    pub fn field(&self, name: &str) -> (u32, u32) {
+        self.fields.iter().find(|(field, _)| *field == name).map_or((self.line, 1), |(_, at)| *at)
+    }
 }
 
 impl fmt::Display for Origin {

@@ -79,15 +79,6 @@ pub fn talk(text: impl fmt::Display) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// A value as YAML.
-///
-/// # Errors
-///
-/// `Bug` if it cannot be written.
-pub fn yaml(value: &impl Serialize) -> Result<String> {
-    serde_saphyr::to_string(value).map_err(|error| Error::new(Reason::Bug, "cannot write YAML").caused_by(error))
-}
-
 /// A value as JSON, indented, with a newline at the end.
 ///
 /// # Errors

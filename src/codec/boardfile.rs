@@ -6,7 +6,7 @@
 //! compatible = ["vendor,example"]      # device tree strings that select it
 //! open = false                         # whether the kernel's own names are taken as well
 //! [[chip]]
-//! id = "pinctrl-example"               # the GPIO chip's label, or the name of its device in sysfs
+//! id = "pinctrl-example"               # the GPIO chip's label, the name of its device in sysfs, or its own
 //! lines = ["GPIO0", "", "GPIO2"]       # by offset, as a device tree's gpio-line-names; "" has no name
 //! [alias]
 //! PIN3 = "GPIO2"                       # another name of a line
@@ -48,7 +48,7 @@ pub struct BoardFile {
 /// Where a line is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The GPIO chip's label, or the name of its device in sysfs.
+    /// The GPIO chip's label, the name of its device in sysfs, or its own.
     pub chip: String,
     /// The line's offset on the chip.
     pub offset: u32,

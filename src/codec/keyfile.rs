@@ -79,7 +79,7 @@ impl fmt::Debug for SecretKey {
     }
 }
 
-const MAKE_ONE: &str = "make a key with: giterd enroll, or: ssh-keygen -t ed25519 -N ''";
+const MAKE_ONE: &str = "make a key with: ssh-keygen -t ed25519 -N ''";
 
 #[cfg(test)]
 mod tests {

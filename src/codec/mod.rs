@@ -14,3 +14,4 @@ pub mod signers;
 pub mod sshsig;
 mod sshwire;
 pub mod status;
+pub mod yaml;

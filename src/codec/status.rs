@@ -6,6 +6,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::Serialize;
 
+use super::yaml;
 use crate::api::{
     Condition, ConditionStatus, ConditionType, DeviceStatus, Error, Reason, ResourceStatus, Result, limits,
     status::Clock,
@@ -58,8 +59,7 @@ pub fn decode(bytes: &[u8]) -> Result<DeviceStatus, &'static str> {
 ///
 /// `Bug` if the serializer cannot write it.
 pub fn to_yaml(status: &DeviceStatus) -> Result<String> {
-    serde_saphyr::to_string(&StatusView::from(status))
-        .map_err(|e| Error::new(Reason::Bug, "cannot write the status as YAML").caused_by(e))
+    yaml::to_string(&StatusView::from(status))
 }
 
 /// The part of a status that fits.

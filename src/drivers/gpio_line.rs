@@ -45,6 +45,7 @@ impl KernelLines {
 
     fn find(&self, line: &Line<'_>) -> Result<(Chip, Offset)> {
         let mut refused = None;
+        let mut seen = Vec::new();
         for path in chip_paths(&self.dev) {
             match Chip::from_path(&path).and_then(|chip| Ok((chip.info()?, chip))) {
                 Err(e) => refused = Some(format!("{}: {e}", path.display())),
@@ -52,18 +53,30 @@ impl KernelLines {
                     if let Some(offset) = self.offset_on(&chip, &info, line)? {
                         return Ok((chip, offset));
                     }
+                    seen.push(format!("{} ({}, {} lines)", info.name, info.label, info.num_lines));
                 }
             }
         }
+        Err(self.not_found(line, refused, &seen))
+    }
+
+    /// Why a line is not there: no chip can be seen, one may not be looked at, or there are only others.
+    fn not_found(&self, line: &Line<'_>, refused: Option<String>, seen: &[String]) -> Error {
         let what = match line.place {
             Place::Offset { chip, .. } => format!("there is no GPIO chip {chip} for line {}", line.name),
             Place::Name(name) => format!("no GPIO chip has a line {name}"),
         };
         let error = Error::new(Reason::NoGpioChip, what);
-        Err(match refused {
+        match refused {
             Some(why) => error.caused_by(why).hint("let giterd's user open /dev/gpiochip*: add it to the group gpio"),
-            None => error.hint("compare 'board' in giterd.toml with what gpiodetect and gpioinfo show"),
-        })
+            None if seen.is_empty() => error.caused_by(format!("{} has no gpiochip device", self.dev.display())).hint(
+                "hand the device in where giterd runs in a container; else the kernel has no driver for the chip",
+            ),
+            None => error.hint(format!(
+                "there is {}; set board in giterd.toml to the right one, and see 'gpioinfo' for the lines",
+                seen.join(", ")
+            )),
+        }
     }
 
     /// The line's offset, if it is on this chip.
@@ -250,6 +263,7 @@ mod tests {
                 lines.release(&line, Some(OUTPUT)).unwrap_err(),
             ] {
                 assert_eq!(error.reason(), Reason::NoGpioChip, "{error}");
+                assert!(error.one_line().ends_with("missing has no gpiochip device"), "{error}");
             }
             lines.release(&line, None).unwrap();
         }

@@ -9,6 +9,8 @@ use std::{
 use super::{Led, Leds, brightness_register, io_error, read_text};
 use crate::api::{Error, Reason, Result, board::LedState, limits};
 
+/// Most LEDs that are named to somebody who looks for another one.
+const NAMES: usize = 16;
 /// The trigger of an LED that follows none.
 const NONE: &str = "none";
 
@@ -26,8 +28,20 @@ impl KernelLeds {
     fn find(&self, led: &Led<'_>) -> Result<PathBuf> {
         led.sysfs.iter().map(|name| self.root.join(name)).find(|folder| folder.is_dir()).ok_or_else(|| {
             let what = format!("led {} is not in {} (as {})", led.name, self.root.display(), led.sysfs.join(" or "));
-            Error::new(Reason::LedFailed, what).hint("compare 'board' in giterd.toml with the folders there")
+            let there = self.some_names();
+            Error::new(Reason::LedFailed, what).hint(match there.is_empty() {
+                true => "there is none: the kernel has no driver for it, or sysfs is not mounted here".into(),
+                false => format!("there is {}; set board in giterd.toml to the right one", there.join(", ")),
+            })
         })
+    }
+
+    /// The names of the LEDs that are there, as far as an error can hold them.
+    fn some_names(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.root).into_iter().flatten().filter_map(io::Result::ok);
+        let mut names: Vec<_> = entries.filter_map(|entry| entry.file_name().into_string().ok()).take(NAMES).collect();
+        names.sort();
+        names
     }
 }
 
@@ -200,7 +214,11 @@ mod tests {
         let error = KernelLeds::new(dir.path().into()).observe(&act(), &LedState::Brightness(0)).unwrap_err();
         assert_eq!(error.reason(), Reason::LedFailed);
         assert!(error.to_string().ends_with("(as ACT or led0)"), "{error}");
+        assert!(error.get_hint().unwrap().starts_with("there is none"), "{error:?}");
         assert_eq!(dir.path().read_dir().unwrap().count(), 0);
+        fs::create_dir(dir.path().join("PWR")).unwrap();
+        let error = KernelLeds::new(dir.path().into()).observe(&act(), &LedState::Brightness(0)).unwrap_err();
+        assert!(error.get_hint().unwrap().starts_with("there is PWR;"), "{error:?}");
     }
 
     #[test]

@@ -104,6 +104,11 @@ impl Drivers {
         }
     }
 
+    /// The name that people know the board by.
+    pub fn title(&self) -> &'static str {
+        self.table.title
+    }
+
     fn line<'a>(&self, name: &'a str) -> Result<Line<'a>> {
         table::line(self.table, name)
     }

@@ -127,11 +127,15 @@ fn not_there<'a>(
     name: &str,
     known: impl Iterator<Item = &'a str>,
 ) -> Error {
-    let known: Vec<_> = known.collect();
-    Error::new(reason, format!("board {} has no {what} {name}", table.name)).hint(if known.is_empty() {
-        format!("it has no {what}s")
-    } else {
-        format!("use one of {}", known.join(", "))
+    const SHOWN: usize = 4;
+    let mut known: Vec<_> = known.collect();
+    known.sort_by_key(|known| strsim::damerau_levenshtein(known, name));
+    let others = known.len().saturating_sub(SHOWN);
+    known.truncate(SHOWN);
+    Error::new(reason, format!("board {} has no {what} {name}", table.name)).hint(match others {
+        _ if known.is_empty() => format!("it has no {what}s"),
+        0 => format!("use one of {}", known.join(", ")),
+        _ => format!("use one of {}, or of its {others} others", known.join(", ")),
     })
 }
 
@@ -167,16 +171,29 @@ mod tests {
             assert_eq!(line.name, "GPIO17");
             assert_eq!(line.place, Place::Offset { chip: "pinctrl-bcm2711", offset: 17 });
         }
-        let line = line(board("beaglebone-black"), "P8_11").unwrap();
-        assert_eq!(line.place, Place::Offset { chip: "4804c000.gpio", offset: 13 });
     }
 
     #[test]
-    fn names_that_a_board_does_not_have_are_refused_with_those_it_has() {
+    fn the_beaglebones_lines_are_where_its_reference_manual_has_them() {
+        const BANKS: [&str; 4] = ["44e07000.gpio", "4804c000.gpio", "481ac000.gpio", "481ae000.gpio"];
+        let has = |pin, bank: usize, offset| {
+            let line = line(board("beaglebone-black"), pin).unwrap();
+            assert_eq!(line.place, Place::Offset { chip: BANKS[bank], offset }, "{pin}");
+        };
+        has("P8_11", 1, 13);
+        has("P8_24", 1, 1);
+        has("P9_15", 1, 16);
+        has("P9_25", 3, 21);
+        has("P9_41", 0, 20);
+        has("P9_42", 0, 7);
+    }
+
+    #[test]
+    fn names_that_a_board_does_not_have_are_refused_with_those_it_has_that_are_most_alike() {
         let error = line(board("sim"), "GPIO99").err().unwrap();
         assert_eq!(error.reason(), Reason::UnknownLine);
         assert_eq!(error.to_string(), "board sim has no line GPIO99");
-        assert!(error.get_hint().unwrap().contains("GPIO17, "));
+        assert_eq!(error.get_hint(), Some("use one of GPIO19, GPIO9, GPIO0, GPIO1, or of its 52 others"));
         let error = led(board("raspberry-pi-zero-2-w"), "PWR").err().unwrap();
         assert_eq!((error.reason(), error.get_hint()), (Reason::UnknownLed, Some("use one of ACT")));
     }

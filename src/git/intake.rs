@@ -85,9 +85,10 @@ fn copy_and_index(
     let file = fault.note(create(&path))?;
     let bases = Bases { packs: bases, fault };
     let whole = LookupRefDeltaObjectsIter::new(entries, bases, Compression::BEST_SPEED);
-    let output = Output { file, fault };
+    let output = Output { file, path: &path, fault };
     let mut written = EntriesToBytesIter::new(whole, output, data::Version::V2, HashKind::Sha1);
-    let mut index = BufWriter::new(Output { file: fault.note(create(&stem.with_extension("idx")))?, fault });
+    let index_path = stem.with_extension("idx");
+    let mut index = BufWriter::new(Output { file: fault.note(create(&index_path))?, path: &index_path, fault });
     let outcome = index::write_data_iter_to_stream(
         index::Version::V2,
         || {
@@ -381,12 +382,13 @@ impl gix::objs::Find for Bases<'_> {
 /// A file whose failures are kept as ours.
 struct Output<'a> {
     file: File,
+    path: &'a Path,
     fault: &'a Fault,
 }
 
 impl Output<'_> {
     fn note<T>(&self, result: io::Result<T>) -> io::Result<T> {
-        let result = result.map_err(|e| Error::state("cannot write a pack into the quarantine", e));
+        let result = result.map_err(|e| Error::state(format!("cannot write {}", self.path.display()), e));
         self.fault.note(result).map_err(io::Error::other)
     }
 }

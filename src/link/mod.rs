@@ -1,4 +1,4 @@
-//! Ways to the hub: adapters behind the [`Link`](crate::reconcile::ports::Link) port.
+//! Ways to the hub: adapters behind the [`Link`] port.
 //!
 //! ```text
 //! remote::Remote --git::fetch, git::push--> stream::Stream <--makes-- stream::Connector (ssh::SystemSsh)

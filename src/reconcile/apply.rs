@@ -9,7 +9,9 @@ use super::{
     plan::{self, Change, Decision, Why},
     ports::Board,
 };
-use crate::api::{Drift, Error, Findings, Oid, Reason, Resource, ResourceKey, Result, finding::Finding, ledger::Owned};
+use crate::api::{
+    Drift, Error, Findings, Oid, Reason, Resource, ResourceKey, Result, Spec, finding::Finding, ledger::Owned,
+};
 
 /// A resource with its goal on this board.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,7 +33,10 @@ pub fn bind(resources: Vec<Resource>, board: &dyn Board) -> Result<Vec<Bound>, F
     for resource in resources {
         match board.bind(&resource.spec) {
             Ok(goal) => bound.push(Bound { resource, goal }),
-            Err(error) => findings.push(finding(&resource, error.reason(), error.one_line())),
+            Err(error) => {
+                let cure = error.get_hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+                findings.push(finding(&resource, error.reason(), error.one_line() + &cure));
+            }
         }
     }
     let mut targets = std::collections::BTreeMap::new();
@@ -46,8 +51,14 @@ pub fn bind(resources: Vec<Resource>, board: &dyn Board) -> Result<Vec<Bound>, F
 }
 
 fn finding(resource: &Resource, reason: Reason, message: String) -> Finding {
-    let (path, at) = (resource.origin.path.to_string(), Some((resource.origin.line, 1)));
-    Finding { reason, path, at, field: resource.key.to_string(), message }
+    let field = match &resource.spec {
+        Spec::File(_) if reason == Reason::UnknownOwner => "spec.owner",
+        Spec::File(_) => "spec.path",
+        Spec::GpioLine(_) => "spec.line",
+        Spec::Led(_) => "spec.led",
+    };
+    let (path, at) = (resource.origin.path.to_string(), Some(resource.origin.field(field)));
+    Finding { reason, path, at, field: field.into(), message }
 }
 
 /// The owned list once these resources are in hand: what stood there, and each new target. Nothing is dropped: what
@@ -62,6 +73,22 @@ pub fn take_in_hand(owned: &[Owned], bound: &[Bound]) -> Vec<Owned> {
         }
     }
     list
+}
+
+/// Whether two owned lists are the same as far as the record is concerned: what another program drifts again and again
+/// must not wear out the flash, so a count is worth a record only where it is told otherwise.
+pub fn is_same_record(one: &[Owned], other: &[Owned]) -> bool {
+    let same = |(one, other): (&Owned, &Owned)| {
+        (&one.key, &one.release, one.applied, told(one.corrected))
+            == (&other.key, &other.release, other.applied, told(other.corrected))
+    };
+    one.len() == other.len() && one.iter().zip(other).all(same)
+}
+
+/// How a count of corrections is told: exactly below eight, then the power of two that it has reached. So a fight over a
+/// target, however long, makes a handful of records and statuses.
+pub fn told(corrected: u32) -> u32 {
+    if corrected < 8 { corrected } else { 1 << corrected.ilog2() }
 }
 
 impl Owned {
@@ -257,4 +284,29 @@ fn converge(
     }
     owned.applied = Some(goal.digest());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::ledger::Release;
+
+    #[test]
+    fn a_count_is_told_exactly_at_first_and_then_by_powers_of_two() {
+        let counts = [0, 1, 2, 7, 8, 9, 15, 16, 1000, u32::MAX];
+        assert_eq!(counts.map(told), [0, 1, 2, 7, 8, 8, 8, 16, 512, 1 << 31]);
+    }
+
+    #[test]
+    fn only_a_count_that_is_told_otherwise_is_worth_a_record() {
+        let owned = |corrected, applied| {
+            let release = Release::Led { led: "ACT".into(), brightness: None };
+            vec![Owned { key: "Led/act".parse().unwrap(), release, applied, corrected }]
+        };
+        assert!(is_same_record(&owned(9, None), &owned(10, None)));
+        assert!(!is_same_record(&owned(15, None), &owned(16, None)));
+        assert!(!is_same_record(&owned(1, None), &owned(2, None)));
+        assert!(!is_same_record(&owned(9, None), &owned(10, Some([1; 16]))));
+        assert!(!is_same_record(&owned(9, None), &[]));
+    }
 }

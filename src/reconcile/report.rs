@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::{
-    apply::Outcome,
+    apply::{Outcome, told},
     goal::Observed,
     plan::{Change, Why},
 };
@@ -38,7 +38,11 @@ fn conditions(outcome: &Outcome) -> Vec<Condition> {
         list.push(Condition::new(ConditionType::Ready, Status::True, "Applied", ""));
     }
     if outcome.corrected > 0 && outcome.reported.is_none() {
-        let times = if outcome.corrected == 1 { "once".into() } else { format!("{} times", outcome.corrected) };
+        let times = match told(outcome.corrected) {
+            1 => "once".into(),
+            few @ ..8 => format!("{few} times"),
+            many => format!("at least {many} times"),
+        };
         let message = format!("corrected {times} since the spec last changed");
         list.push(Condition::new(ConditionType::Drifted, Status::False, "DriftCorrected", &message));
     }
@@ -92,16 +96,28 @@ pub fn is_ready(status: &DeviceStatus) -> bool {
 /// commit that changes nothing for this device must not make a whole fleet push.
 pub fn digest(status: &DeviceStatus) -> Result<[u8; 16]> {
     let DeviceStatus { device, board, agent, boot_id, clock, conditions, resources, lost, .. } = status;
-    let worth = (device, board, agent, boot_id, clock, conditions, resources, lost);
-    let bytes = postcard::to_allocvec(&worth)
+    short_digest(&(device, board, agent, boot_id, clock, conditions, resources, lost))
+}
+
+fn short_digest<T: serde::Serialize + ?Sized>(value: &T) -> Result<[u8; 16]> {
+    let bytes = postcard::to_allocvec(value)
         .map_err(|error| Error::new(Reason::Bug, "cannot encode the status").caused_by(error))?;
     let mut short = [0; 16];
     short.copy_from_slice(&Sha256::digest(bytes)[..16]);
     Ok(short)
 }
 
-/// The status commit's message: the state in the subject, one line per change, and trailers for `git interpret-trailers`.
-pub fn message(status: &DeviceStatus, outcomes: &[Outcome]) -> String {
+/// A digest of what is said of the resources, by which the daemon knows that there is something to report.
+///
+/// # Errors
+///
+/// `Bug` if they cannot be encoded.
+pub fn resources_digest(resources: &[ResourceStatus]) -> Result<[u8; 16]> {
+    short_digest(resources)
+}
+
+/// The status commit's message: the state in the subject, the lines of what happened, and trailers for `git interpret-trailers`.
+pub fn message<'a>(status: &DeviceStatus, news: impl IntoIterator<Item = &'a String>) -> String {
     let ready = status.conditions.iter().find(|condition| condition.kind == ConditionType::Ready);
     let synced = status.conditions.iter().find(|condition| condition.kind == ConditionType::Synced);
     let count = status.resources.len();
@@ -112,11 +128,9 @@ pub fn message(status: &DeviceStatus, outcomes: &[Outcome]) -> String {
     if let Some(synced) = synced.filter(|synced| synced.status != Status::True) {
         message.push_str(&format!("not synced: {}: {}\n", synced.reason, synced.message));
     }
-    for outcome in outcomes {
-        if let Some(line) = line(outcome) {
-            message.push_str(&line);
-            message.push('\n');
-        }
+    for line in news {
+        message.push_str(line);
+        message.push('\n');
     }
     if !message.ends_with("\n\n") {
         message.push('\n');
@@ -221,7 +235,8 @@ mod tests {
         let step = Step::HoldLine { line: "GPIO17".into(), config: drives_high() };
         let drift = Change { key: outcome().key, why: Why::Drift, found: "low".into(), steps: vec![step] };
         let outcomes = [Outcome { change: Some(drift), corrected: 1, ..outcome() }];
-        let message = message(&status(&outcomes), &outcomes);
+        let lines: Vec<_> = outcomes.iter().filter_map(line).collect();
+        let message = message(&status(&outcomes), &lines);
         assert_eq!(
             message,
             "site-a/pump-07: 1 ready\n\nGpioLine/pump: drift corrected: found low, drive GPIO17 high\n\nSequence: 3\n"

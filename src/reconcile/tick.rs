@@ -9,6 +9,8 @@
 //! Everything left of the first record can be lost without a trace; everything right of it can be repeated. When the
 //! left half fails, the last accepted specs are reconciled all the same, and the failure is a condition.
 
+use std::collections::BTreeMap;
+
 use super::{
     apply::{self, Bound, Outcome, Releases},
     decode::decode,
@@ -19,9 +21,11 @@ use super::{
 };
 use crate::{
     api::{
-        Class, DeviceId, DeviceStatus, Error, ExchangeId, Oid, Reason, ResourceKey, Result,
+        Class, Condition, ConditionStatus, ConditionType, DeviceId, DeviceStatus, Error, ExchangeId, Oid, Reason,
+        ResourceKey, Result,
         condition::Text,
         ledger::{Accepted, Generation, LastStatus, Record, Refused},
+        limits,
         status::Clock,
     },
     codec::signers::Keyring,
@@ -137,8 +141,13 @@ impl Tick {
         first.map(Error::flattened).or_else(|| {
             let failed = self.outcomes.iter().find(|outcome| !outcome.is_ready())?;
             let waiting = self.outcomes.iter().filter(|outcome| !outcome.is_ready()).count();
-            let what = format!("{waiting} of {} resources are not ready, first {}", self.outcomes.len(), failed.key);
-            Some(Error::new(Reason::NotReady, what))
+            let first = report::line(failed).unwrap_or_else(|| failed.key.to_string());
+            let what = format!("{waiting} of {} resources are not ready, first {first}", self.outcomes.len());
+            let error = Error::new(Reason::NotReady, what);
+            Some(match failed.error.as_ref().and_then(Error::get_hint) {
+                Some(hint) => error.hint(hint),
+                None => error,
+            })
         })
     }
 
@@ -165,6 +174,8 @@ pub struct Agent {
     listing: Option<Listing>,
     last_push: Option<u64>,
     decode_error: Option<Error>,
+    /// What was done or went wrong since the last status that reached the hub, the last of it for each resource.
+    news: BTreeMap<ResourceKey, String>,
 }
 
 impl Agent {
@@ -201,6 +212,7 @@ impl Agent {
             listing: None,
             last_push: None,
             decode_error: None,
+            news: BTreeMap::new(),
         })
     }
 
@@ -221,11 +233,22 @@ impl Agent {
             Some(previous) if sound.get(1) == Some(&true) => previous,
             _ => return Ok(()),
         };
-        match self.read_specs(&accepted, &generation, ports.store, ports.board) {
-            Ok(bound) => self.bound = Some(bound),
+        self.bind(&accepted, &generation, ports);
+        Ok(())
+    }
+
+    fn bind(&mut self, accepted: &Accepted, generation: &Generation, ports: &Ports<'_>) {
+        match self.read_specs(accepted, generation, ports.store, ports.board) {
+            Ok(bound) => (self.bound, self.decode_error) = (Some(bound), None),
             Err(error) => self.decode_error = Some(error),
         }
-        Ok(())
+    }
+
+    /// Binds the accepted specs where they could not be bound before: the user that a `File` names may be there by now.
+    fn rebind(&mut self, ports: &Ports<'_>) {
+        if let (Some(_), false, Some(tip)) = (&self.decode_error, self.damaged, self.record.tip.clone()) {
+            self.bind(&tip, &self.record.generation.clone(), ports);
+        }
     }
 
     fn read_specs(
@@ -261,32 +284,32 @@ impl Agent {
         DeviceStatus { sequence: status.sequence - 1, ..status }
     }
 
-    /// Whether the board differs from the specs in a way that a tick would mend or report anew.
-    pub fn has_drift(&mut self, board: &mut dyn Board) -> bool {
-        let differs = |(_, decision): (ResourceKey, Result<Decision>)| matches!(decision, Ok(Decision::Change(_)));
-        self.preview(board).into_iter().any(differs)
-    }
-
     /// One tick.
     pub fn tick(&mut self, ports: &mut Ports<'_>, reach: Reach, now: Moment) -> Tick {
         let mut advanced = None;
         let mut sync_error = None;
         self.listing = None;
+        self.rebind(ports);
         if reach == Reach::Hub {
             match self.sync(ports) {
                 Ok(new) => advanced = new,
                 Err(error) => sync_error = Some(error),
             }
         }
+        if sync_error.as_ref().is_some_and(|error| error.reason() == Reason::Stopped) {
+            // Nobody is told of that: the hub would have to be waited for.
+            self.listing = None;
+        }
         let sync_error = sync_error.or_else(|| self.decode_error.as_ref().map(Error::flattened));
         let before = self.record.owned.clone();
         let releases = self.releases();
         let specs = self.bound.as_deref().unwrap_or_default();
         let outcomes = apply::reconcile(specs, releases, &mut self.record.owned, ports.board);
+        self.note(&outcomes);
         let status = self.status(ports.board.name(), sync_error.as_ref(), &outcomes, now);
         let mut tick =
             Tick { advanced, sync_error, outcomes, published: Published::Unchanged, publish_error: None, status };
-        let dirty = self.record.owned != before;
+        let dirty = !apply::is_same_record(&self.record.owned, &before);
         match self.publish(ports, &mut tick, now, dirty) {
             Ok(published) => tick.published = published,
             Err(error) => {
@@ -422,7 +445,14 @@ impl Agent {
 
     fn status(&self, board: &str, sync_error: Option<&Error>, outcomes: &[Outcome], now: Moment) -> DeviceStatus {
         let resources: Vec<_> = outcomes.iter().filter_map(report::resource).collect();
+        let mut conditions = report::device_conditions(&sync_error.map_or(Ok(()), Err), &resources);
         let accepted = self.record.tip.as_ref();
+        if accepted.is_some() && self.bound.is_none() {
+            let damaged = Error::new(Reason::StateFailed, "the objects of the accepted tip are damaged");
+            let error = self.decode_error.as_ref().unwrap_or(&damaged);
+            conditions.retain(|condition| condition.kind != ConditionType::Ready);
+            conditions.extend([Condition::of_error(ConditionType::Ready, ConditionStatus::Unknown, error)]);
+        }
         let behind = accepted.is_some_and(|tip| now.time < tip.time);
         DeviceStatus {
             device: self.settings.device.clone(),
@@ -434,7 +464,7 @@ impl Agent {
             clock: if behind { Clock::Behind } else { Clock::Plausible },
             observed_revision: accepted.map(|tip| tip.commit),
             advances: self.record.advances,
-            conditions: report::device_conditions(&sync_error.map_or(Ok(()), Err), &resources),
+            conditions,
             resources,
             lost: 0,
         }
@@ -460,7 +490,7 @@ impl Agent {
                 _ => Ok(Published::Unchanged),
             };
         };
-        let message = report::message(&tick.status, &tick.outcomes);
+        let message = report::message(&tick.status, self.news.values());
         let objects = ports.seal.seal(&tick.status, standing.parent, now.time, &message)?;
         let commit = objects[2].id;
         let sequence = tick.status.sequence;
@@ -468,7 +498,19 @@ impl Agent {
         self.save(ports, Record { status, ..self.record.clone() })?;
         ports.link.publish(standing.parent, commit, &objects)?;
         self.last_push = Some(now.uptime);
+        self.news.clear();
         Ok(Published::Pushed(LastPush { commit, sequence }))
+    }
+
+    /// Keeps what there is to say of the outcomes for the next status.
+    fn note(&mut self, outcomes: &[Outcome]) {
+        for outcome in outcomes {
+            if let Some(line) = report::line(outcome)
+                && (self.news.len() < limits::RESOURCES || self.news.contains_key(&outcome.key))
+            {
+                self.news.insert(outcome.key.clone(), line);
+            }
+        }
     }
 
     /// Where the status ref stands, seen from the last status that was made.

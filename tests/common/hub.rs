@@ -17,11 +17,20 @@ pub(crate) fn git(folder: &Path, arguments: &[&str]) -> String {
 
 /// Like [`git`], with something on its standard input.
 pub(crate) fn git_with(folder: &Path, arguments: &[&str], input: &[u8]) -> String {
+    String::from_utf8(output(folder, arguments, input)).unwrap().trim_end().to_owned()
+}
+
+/// Like [`git`], its output as it comes.
+pub(crate) fn git_bytes(folder: &Path, arguments: &[&str]) -> Vec<u8> {
+    output(folder, arguments, b"")
+}
+
+fn output(folder: &Path, arguments: &[&str], input: &[u8]) -> Vec<u8> {
     let mut child = command(folder, arguments).stdin(Stdio::piped()).spawn().expect("git is installed");
     child.stdin.take().unwrap().write_all(input).expect("git reads its input");
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    output.stdout
 }
 
 /// Whether git succeeds.
@@ -57,7 +66,7 @@ impl Hub {
     /// One whose `main` has a first commit with many files.
     pub(crate) fn with_files(count: usize) -> Self {
         let hub = Self::empty();
-        let file = |n| format!("M 100644 inline specs/dev/{n:04}.yaml\ndata {}\n{}\n", 64, format!("{n:064}"));
+        let file = |n| format!("M 100644 inline specs/dev/{n:04}.yaml\ndata 64\n{n:064}\n");
         hub.import("main", &(0..count).map(file).collect::<String>());
         hub
     }

@@ -5,7 +5,7 @@ use std::{fs, process::ExitCode};
 use giter_edge::{
     api::{Error, Exit, Reason, Result},
     cli::{self, Output},
-    codec::config::Config,
+    codec::{config::Config, yaml},
     disk::StateLock,
     link,
     reconcile::ports::Board,
@@ -20,7 +20,7 @@ use crate::{
 
 /// One thing that was tried.
 struct Check {
-    name: &'static str,
+    name: String,
     result: Result<String>,
 }
 
@@ -43,16 +43,20 @@ struct CheckView<'a> {
 /// `BadConfig`, without which there is nothing to try.
 pub fn check(args: &Args) -> Result<ExitCode> {
     let config = device::read_config(&args.config)?;
-    let checks = [
-        Check { name: "configuration", result: Ok(args.config.display().to_string()) },
-        Check { name: "root keys", result: root_keys(&config) },
-        Check { name: "device key", result: device_key(&config) },
-        Check { name: "state", result: state(&config) },
-        Check { name: "board", result: board(&config) },
-        Check { name: "files", result: files(&config) },
-        Check { name: "resources", result: resources(args) },
-        Check { name: "hub", result: hub(&config) },
+    let check = |name: &str, result| Check { name: name.into(), result };
+    let mut checks = vec![
+        check("configuration", Ok(args.config.display().to_string())),
+        check("root keys", root_keys(&config)),
+        check("device key", device_key(&config)),
+        check("state", state(&config)),
+        check("board", board(&config)),
+        check("files", files(&config)),
     ];
+    // What stands before is what the resources are read with: said once is enough.
+    if checks.iter().all(|check| check.result.is_ok()) {
+        checks.extend(resources(args));
+    }
+    checks.push(check("hub", hub(&config)));
     print(&checks, args.output)?;
     let exits = checks.iter().filter_map(|check| check.result.as_ref().err()).map(|error| error.reason().exit());
     Ok(cli::exit_code(exits.max_by_key(|exit| *exit as u8).unwrap_or(Exit::Done)))
@@ -82,7 +86,7 @@ fn state(config: &Config) -> Result<String> {
 }
 
 fn board(config: &Config) -> Result<String> {
-    device::board(config).map(|board| board.name().to_string())
+    device::board(config).map(|board| format!("{} ({})", board.name(), board.title()))
 }
 
 fn files(config: &Config) -> Result<String> {
@@ -104,16 +108,22 @@ fn files(config: &Config) -> Result<String> {
     }
 }
 
-/// The accepted resources can be observed: lines are there and free, LEDs answer.
-fn resources(args: &Args) -> Result<String> {
-    let mut view = View::open(&args.config)?;
-    if view.agent.record().tip.is_none() {
-        return Ok("none accepted yet".into());
-    }
+/// The accepted resources can be observed: lines are there and free, LEDs answer. Each that cannot is named.
+fn resources(args: &Args) -> Vec<Check> {
+    let summary = |result| Check { name: "resources".into(), result };
+    let mut view = match View::open(&args.config) {
+        Err(error) => return vec![summary(Err(error))],
+        Ok(view) if view.agent.record().tip.is_none() => return vec![summary(Ok("none accepted yet".into()))],
+        Ok(view) => view,
+    };
     let preview = view.agent.preview(&mut view.board);
     let count = preview.len();
-    preview.into_iter().try_for_each(|(_, decision)| decision.map(drop))?;
-    Ok(format!("{count} can be observed"))
+    let failed: Vec<_> = preview
+        .into_iter()
+        .filter_map(|(key, decision)| Some(Check { name: key.to_string(), result: Err(decision.err()?) }))
+        .collect();
+    let sound = summary(Ok(format!("{} of {count} can be observed", count - failed.len())));
+    std::iter::once(sound).chain(failed).collect()
 }
 
 fn hub(config: &Config) -> Result<String> {
@@ -126,7 +136,7 @@ fn hub(config: &Config) -> Result<String> {
 fn print(checks: &[Check], output: Output) -> Result<()> {
     match output {
         Output::Json => cli::print(cli::json(&checks.iter().map(view).collect::<Vec<_>>())?),
-        Output::Yaml => cli::print(cli::yaml(&checks.iter().map(view).collect::<Vec<_>>())?),
+        Output::Yaml => cli::print(yaml::to_string(&checks.iter().map(view).collect::<Vec<_>>())?),
         Output::Name => {
             let failed = checks.iter().filter(|check| check.result.is_err());
             cli::print(failed.map(|check| format!("{}\n", check.name)).collect::<String>())
@@ -144,16 +154,16 @@ fn print(checks: &[Check], output: Output) -> Result<()> {
 
 fn row(check: &Check) -> [String; 3] {
     match &check.result {
-        Ok(detail) => [check.name.into(), "yes".into(), detail.clone()],
-        Err(error) => [check.name.into(), "no".into(), format!("{}: {error}", error.reason())],
+        Ok(detail) => [check.name.clone(), "yes".into(), detail.clone()],
+        Err(error) => [check.name.clone(), "no".into(), format!("{}: {}", error.reason(), error.one_line())],
     }
 }
 
 fn view(check: &Check) -> CheckView<'_> {
     match &check.result {
-        Ok(detail) => CheckView { name: check.name, ok: true, detail: detail.clone(), reason: None, hint: None },
+        Ok(detail) => CheckView { name: &check.name, ok: true, detail: detail.clone(), reason: None, hint: None },
         Err(error) => CheckView {
-            name: check.name,
+            name: &check.name,
             ok: false,
             detail: error.one_line(),
             reason: Some(error.reason().as_str()),

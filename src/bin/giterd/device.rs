@@ -1,7 +1,8 @@
 //! The device, put together: the configuration decides which real adapter stands behind each port.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
@@ -167,8 +168,7 @@ pub fn read_key(path: &Path) -> Result<SecretKey> {
 ///
 /// `UnknownBoard`, `BadBoardFile`.
 pub fn board(config: &Config) -> Result<Drivers> {
-    let local = PathBuf::from(config::DEFAULT_PATH).with_file_name("board.toml");
-    let table = drivers::select(&config.board, Path::new(DEVICE_TREE), &local)?;
+    let table = drivers::select(&config.board, Path::new(DEVICE_TREE), &local_board())?;
     let sim = (table.name == "sim").then(|| config.sim_file.clone()).flatten();
     let settings = drivers::Settings {
         file_roots: config.file_roots.clone(),
@@ -207,20 +207,7 @@ fn store_folder(config: &Config) -> PathBuf {
 }
 
 fn settings(config: &Config) -> Result<Settings> {
-    let root = read_text(&config.trust.root, Reason::BadSigners, "the root keys").unwrap_or_default();
     let keyring = read_keyring(config)?;
-    let mut inputs = Sha256::new();
-    for part in [
-        env!("CARGO_PKG_VERSION"),
-        &root,
-        &config.board,
-        &format!("{:?} {:?} {:?}", config.trust.verify, config.trust.exchange, config.file_roots),
-    ] {
-        inputs.update((part.len() as u64).to_le_bytes());
-        inputs.update(part);
-    }
-    let mut short = [0; 16];
-    short.copy_from_slice(&inputs.finalize()[..16]);
     Ok(Settings {
         device: config.device.clone(),
         agent: env!("CARGO_PKG_VERSION").into(),
@@ -228,13 +215,40 @@ fn settings(config: &Config) -> Result<Settings> {
         keyring,
         exchange: config.trust.exchange.clone(),
         branch: config.link.branch.clone(),
-        inputs: short,
+        inputs: inputs(config),
         heartbeat: Some(config.status.heartbeat.as_secs()).filter(|seconds| *seconds > 0),
     })
 }
 
+/// A digest of all that a verdict on a tip depends on, so that a refused one is judged anew when its cure was here. A
+/// file that cannot be read counts as empty: whether that is wrong is found elsewhere.
+fn inputs(config: &Config) -> [u8; 16] {
+    let Config { device, board, link, trust, file_roots, .. } = config;
+    let accounts = drivers::Settings::default();
+    let mut digest = Sha256::new();
+    let mut add = |part: &[u8]| {
+        digest.update((part.len() as u64).to_le_bytes());
+        digest.update(part);
+    };
+    add(env!("CARGO_PKG_VERSION").as_bytes());
+    add(format!("{device} {board:?} {:?} {:?} {:?} {file_roots:?}", link.branch, trust.verify, trust.exchange)
+        .as_bytes());
+    for path in [&trust.root, &local_board(), &accounts.passwd, &accounts.group] {
+        let mut bytes = Vec::new();
+        let _ = fs::File::open(path).and_then(|file| file.take(limits::ACCOUNTS_BYTES as u64).read_to_end(&mut bytes));
+        add(&bytes);
+    }
+    let mut short = [0; 16];
+    short.copy_from_slice(&digest.finalize()[..16]);
+    short
+}
+
+/// The operator's own board file.
+fn local_board() -> PathBuf {
+    PathBuf::from(config::DEFAULT_PATH).with_file_name("board.toml")
+}
+
 fn read_text(path: &Path, reason: Reason, what: &str) -> Result<String> {
-    use io::Read;
     let mut text = String::new();
     let limit = limits::SIGNERS_BYTES.max(limits::CONFIG_BYTES) as u64 + 1;
     fs::File::open(path)

@@ -26,7 +26,9 @@ impl Log for Stderr {
         let mark = match record.level() {
             Level::Error => "error: ",
             Level::Warn => "warning: ",
-            _ => "",
+            Level::Info => "",
+            Level::Debug => "debug: ",
+            Level::Trace => "trace: ",
         };
         let _ = writeln!(io::stderr().lock(), "{mark}{}", record.args());
     }

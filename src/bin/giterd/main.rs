@@ -1,10 +1,12 @@
 //! `giterd`, the agent: polls the exchange, proves who wrote it, holds the board to it, and reports.
 //!
-//! `args` says what was typed, `device` puts the real adapters together, `run` and `verbs` drive them, `show` prints.
+//! `args` says what was typed, `device` puts the real adapters together, `run` and `verbs` drive them, `show` prints,
+//! `journal` says what is worth the daemon's log.
 
 mod args;
 mod check;
 mod device;
+mod journal;
 mod logger;
 mod run;
 mod show;

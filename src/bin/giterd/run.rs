@@ -1,9 +1,11 @@
-//! The daemon: a thin smol shell around the tick. It waits for time and signals; every decision is the tick's.
+//! The daemon: a thin smol shell around the tick. It waits for time and signals; every decision is the tick's and the
+//! schedule's.
 //!
 //! ```text
-//! start -> tick(board) -> tick(hub) -> wait -+- poll is due, or SIGHUP ------> tick(hub)
-//!                                            +- drift is due, board differs -> tick(board), then tick(hub)
-//!                                            +- SIGTERM, SIGINT -------------> end
+//! start -> tick(board) -> tick(hub) -> wait -+- poll is due, or SIGHUP -> tick(hub)
+//!                              ^             +- drift interval is over -> tick(board), and wait again
+//!                              |             +- SIGTERM, SIGINT --------> end
+//!                              `-- sooner, if the board shows what the hub does not know
 //! ```
 //!
 //! The ports block, so the agent lives on a thread of its own (`worker`). A signal that ends the daemon cancels the
@@ -15,23 +17,24 @@ use async_signal::{Signal, Signals};
 use giter_edge::{
     api::{Error, Reason, Result},
     reconcile::{
+        report,
         schedule::Schedule,
-        tick::{Reach, Tick},
+        tick::{Published, Reach, Tick},
     },
 };
 use smol::{Timer, future, stream::StreamExt};
 
-use crate::{show, worker::Worker, world};
+use crate::{journal::Journal, worker::Worker, world};
 
 /// Runs until SIGTERM or SIGINT.
 ///
 /// # Errors
 ///
-/// The device cannot be set up, or the state folder cannot be recovered.
+/// The device cannot be set up, or the state folder cannot be recovered; `Bug` if the agent's thread ends on its own.
 pub fn run(config: &Path) -> Result<()> {
     smol::block_on(async {
         let mut daemon = Daemon::start(config).await?;
-        while let Next::Go = daemon.round().await? {}
+        daemon.work().await?;
         log::info!("stopped");
         daemon.worker.join();
         Ok(())
@@ -43,14 +46,11 @@ struct Daemon {
     signals: Signals,
     schedule: Schedule,
     drift_interval: Duration,
-    started: bool,
+    journal: Journal,
+    /// A digest of what the last poll had to say of the resources.
+    told: Option<[u8; 16]>,
+    /// SIGHUP came while there was no time for it.
     poll_soon: bool,
-}
-
-/// Whether there is another round.
-enum Next {
-    Go,
-    Stop,
 }
 
 /// What ends a wait.
@@ -65,59 +65,63 @@ impl Daemon {
         let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup])
             .map_err(|error| Error::new(Reason::Bug, "cannot listen for signals").caused_by(error))?;
         let worker = Worker::start(config).await?;
-        let schedule = Schedule::new(worker.config.link.interval);
-        let drift_interval = worker.config.drift_interval;
-        log::info!("{} on {} follows {}", worker.config.device, worker.board, worker.config.link.url);
-        Ok(Self { worker, signals, schedule, drift_interval, started: false, poll_soon: false })
+        let config = &worker.config;
+        log::info!("{} on {} follows {}", config.device, worker.board, config.link.url);
+        Ok(Self {
+            schedule: Schedule::new(config.link.interval, Instant::now()),
+            drift_interval: config.drift_interval,
+            journal: Journal::default(),
+            told: None,
+            poll_soon: false,
+            signals,
+            worker,
+        })
     }
 
-    /// What was accepted last is applied before the hub is asked; then the hub, then the wait for what comes next.
-    async fn round(&mut self) -> Result<Next> {
-        if !self.started {
-            self.started = true;
-            if self.tick(Reach::Board).await?.is_none() {
-                return Ok(Next::Stop);
+    /// What was accepted last is applied before the hub is asked.
+    async fn work(&mut self) -> Result<()> {
+        self.look().await?;
+        while !self.worker.cancel.is_cancelled() {
+            match self.wait().await {
+                Event::Stop => return Ok(()),
+                Event::PollIsDue => self.poll().await?,
+                Event::DriftIsDue => self.look().await?,
             }
         }
-        let Some(tick) = self.tick(Reach::Hub).await? else { return Ok(Next::Stop) };
-        let failure = tick.sync_error.or(tick.publish_error).map(|error| error.reason().class());
-        let wait = self.schedule.next(failure, world::random());
-        log::debug!("next poll in {} s", wait.as_secs());
-        self.wait_for_work(Instant::now() + wait).await
+        Ok(())
     }
 
-    async fn wait_for_work(&mut self, poll_at: Instant) -> Result<Next> {
-        loop {
-            if std::mem::take(&mut self.poll_soon) {
-                return Ok(Next::Go);
-            }
-            match self.wait(poll_at).await {
-                Event::Stop => return Ok(Next::Stop),
-                Event::PollIsDue => return Ok(Next::Go),
-                Event::DriftIsDue => match self.attend(Worker::has_drift).await? {
-                    None => return Ok(Next::Stop),
-                    Some(false) => {}
-                    Some(true) if self.tick(Reach::Board).await?.is_none() => return Ok(Next::Stop),
-                    Some(true) => return Ok(Next::Go),
-                },
-            }
+    /// A tick to the hub and back.
+    async fn poll(&mut self) -> Result<()> {
+        self.poll_soon = false;
+        let tick = self.tick(Reach::Hub).await?;
+        let now = Instant::now();
+        if let Published::Pushed(push) = tick.published {
+            log::debug!("pushed status {} as {}", push.sequence, push.commit.short());
         }
+        let failure = tick.sync_error.as_ref().or(tick.publish_error.as_ref()).map(Error::reason);
+        self.schedule.polled(now, failure, world::random());
+        self.told = Some(report::resources_digest(&tick.status.resources)?);
+        log::debug!("polled; next in {} s", self.schedule.poll_at().saturating_duration_since(now).as_secs());
+        Ok(())
     }
 
-    /// One tick, logged; `None` to stop.
-    async fn tick(&mut self, reach: Reach) -> Result<Option<Tick>> {
-        let tick = self.attend(async move |worker: &Worker| worker.tick(reach).await).await?;
-        if let Some(tick) = &tick {
-            show::log_tick(tick);
+    /// A tick of the board alone.
+    async fn look(&mut self) -> Result<()> {
+        let tick = self.tick(Reach::Board).await?;
+        let seen = report::resources_digest(&tick.status.resources)?;
+        let is_news = self.told.is_some_and(|told| told != seen);
+        if is_news {
+            self.schedule.news(Instant::now());
         }
-        Ok(tick)
+        log::debug!("looked at the board: {}", if is_news { "news for the hub" } else { "nothing new" });
+        Ok(())
     }
 
-    /// Has the worker do something while signals are heard. A signal to stop cancels the link, waits for the work to
-    /// end, and gives `None`; SIGHUP is kept for when the work is done.
-    async fn attend<T>(&mut self, work: impl AsyncFnOnce(&Worker) -> Result<T>) -> Result<Option<T>> {
-        let Self { worker, signals, poll_soon, .. } = self;
-        let work = work(worker);
+    /// Has the worker tick while signals are heard. A signal to stop cancels the link and waits for the tick to end;
+    /// SIGHUP is kept for when it has ended.
+    async fn tick(&mut self, reach: Reach) -> Result<Tick> {
+        let Self { worker, signals, poll_soon, journal, .. } = self;
         let listen = async {
             while let Some(Ok(Signal::Hup)) = signals.next().await {
                 *poll_soon = true;
@@ -125,17 +129,23 @@ impl Daemon {
             worker.cancel.cancel();
             future::pending().await
         };
-        let done = future::or(work, listen).await?;
-        Ok((!worker.cancel.is_cancelled()).then_some(done))
+        let tick = future::or(worker.tick(reach), listen).await?;
+        for (level, line) in journal.lines(&tick, reach) {
+            log::log!(level, "{line}");
+        }
+        Ok(tick)
     }
 
-    async fn wait(&mut self, poll_at: Instant) -> Event {
+    async fn wait(&mut self) -> Event {
+        if self.poll_soon {
+            return Event::PollIsDue;
+        }
         let drift = async {
             Timer::after(self.drift_interval).await;
             Event::DriftIsDue
         };
         let poll = async {
-            Timer::at(poll_at).await;
+            Timer::at(self.schedule.poll_at()).await;
             Event::PollIsDue
         };
         let signal = async {

@@ -3,7 +3,7 @@
 use giter_edge::{
     api::{ConditionType, DeviceStatus, Error, ResourceKey, ResourceStatus, Result, ledger::Record},
     cli::{self, Output, table},
-    codec::{self, status::StatusView},
+    codec::{self, status::StatusView, yaml},
     reconcile::{
         apply::Outcome,
         plan::{Change, Decision},
@@ -12,23 +12,6 @@ use giter_edge::{
     },
 };
 use serde::Serialize;
-
-/// A tick in the daemon's log: nothing when nothing happened.
-pub fn log_tick(tick: &Tick) {
-    if let Some(accepted) = &tick.advanced {
-        log::info!("accepted {}, signed by {}", accepted.commit.short(), accepted.signer);
-    }
-    for outcome in &tick.outcomes {
-        let Some(line) = report::line(outcome) else { continue };
-        if outcome.is_ready() { log::info!("{line}") } else { log::warn!("{line}") }
-    }
-    for error in [&tick.sync_error, &tick.publish_error].into_iter().flatten() {
-        log::warn!("{}: {}", error.reason(), error.one_line());
-    }
-    if let Published::Pushed(push) = tick.published {
-        log::debug!("pushed status {} as {}", push.sequence, push.commit.short());
-    }
-}
 
 /// What `giterd sync -o json` prints, version 1.
 #[derive(Serialize)]
@@ -70,7 +53,7 @@ struct PushView {
 pub fn sync(tick: &Tick, output: Output) -> Result<()> {
     match output {
         Output::Json => cli::print(cli::json(&sync_view(tick))?),
-        Output::Yaml => cli::print(cli::yaml(&sync_view(tick))?),
+        Output::Yaml => cli::print(yaml::to_string(&sync_view(tick))?),
         Output::Name => cli::print(changed(tick).map(|outcome| format!("{}\n", outcome.key)).collect::<String>()),
         Output::Table | Output::Wide => cli::print(sync_text(tick)),
     }
@@ -163,7 +146,7 @@ pub fn plan(preview: &[(ResourceKey, Result<Decision>)], output: Output) -> Resu
     let pending = || preview.iter().filter(|(_, decision)| !matches!(decision, Ok(Decision::InSync)));
     match output {
         Output::Json => cli::print(cli::json(&pending().map(decision_view).collect::<Vec<_>>())?),
-        Output::Yaml => cli::print(cli::yaml(&pending().map(decision_view).collect::<Vec<_>>())?),
+        Output::Yaml => cli::print(yaml::to_string(&pending().map(decision_view).collect::<Vec<_>>())?),
         Output::Name => cli::print(pending().map(|(key, _)| format!("{key}\n")).collect::<String>()),
         Output::Table | Output::Wide => {
             let rows: Vec<_> = pending().map(decision_row).collect();

@@ -27,9 +27,10 @@ pub struct Worker {
     thread: JoinHandle<()>,
 }
 
-enum Job {
-    Tick(Reach, Sender<Tick>),
-    HasDrift(Sender<bool>),
+/// A tick that is asked for, and where it is to be sent.
+struct Job {
+    reach: Reach,
+    reply: Sender<Tick>,
 }
 
 /// What the thread says once the device is open.
@@ -63,21 +64,8 @@ impl Worker {
     ///
     /// `Bug` if the thread is gone.
     pub async fn tick(&self, reach: Reach) -> Result<Tick> {
-        self.ask(|reply| Job::Tick(reach, reply)).await
-    }
-
-    /// Whether the board differs from the specs in a way that a tick would mend.
-    ///
-    /// # Errors
-    ///
-    /// `Bug` if the thread is gone.
-    pub async fn has_drift(&self) -> Result<bool> {
-        self.ask(Job::HasDrift).await
-    }
-
-    async fn ask<T>(&self, job: impl FnOnce(Sender<T>) -> Job) -> Result<T> {
         let (reply, answer) = bounded(1);
-        self.jobs.send(job(reply)).await.map_err(gone)?;
+        self.jobs.send(Job { reach, reply }).await.map_err(gone)?;
         answer.recv().await.map_err(gone)
     }
 
@@ -103,14 +91,10 @@ fn work(config: &Path, opened: &Sender<Result<Opened>>, inbox: &Receiver<Job>) {
     };
     let board = device.board_name().to_string();
     let _ = opened.send_blocking(Ok(Opened { config: device.config.clone(), board, cancel: device.cancel.clone() }));
-    while let Ok(job) = inbox.recv_blocking() {
+    while let Ok(Job { reach, reply }) = inbox.recv_blocking() {
+        let tick = agent.tick(&mut device.ports(), reach, world::now());
         // The asker may be gone by now; then nobody waits for the answer.
-        let _ = match job {
-            Job::Tick(reach, reply) => {
-                reply.send_blocking(agent.tick(&mut device.ports(), reach, world::now())).map_err(drop)
-            }
-            Job::HasDrift(reply) => reply.send_blocking(agent.has_drift(&mut device.board)).map_err(drop),
-        };
+        let _ = reply.send_blocking(tick);
     }
 }
 

@@ -60,7 +60,8 @@ pub fn parse(path: &str, blob: Oid, bytes: &[u8], findings: &mut Findings) -> Ve
             && sink.is_clean()
         {
             let at = |path: &[&str]| path.iter().try_fold(root, |node, key| node.get(key)).map(Node::mark);
-            let origin = Origin { path: Arc::clone(&file), line: root.mark().line };
+            let fields = of_the_device(root);
+            let origin = Origin { path: Arc::clone(&file), line: root.mark().line, fields };
             declared.push(Declared {
                 resource: Resource { key, origin, digest: blob, after, spec },
                 name_at: at(&["metadata", "name"]).unwrap_or(root.mark()),
@@ -70,6 +71,15 @@ pub fn parse(path: &str, blob: Oid, bytes: &[u8], findings: &mut Findings) -> Ve
         }
     });
     declared
+}
+
+/// Where the fields stand that name something of the device.
+fn of_the_device(root: &Node) -> Box<[(&'static str, (u32, u32))]> {
+    const FIELDS: [(&str, &str); 4] =
+        [("path", "spec.path"), ("owner", "spec.owner"), ("line", "spec.line"), ("led", "spec.led")];
+    let spec = root.get("spec");
+    let place = |(name, field)| Some((field, spec?.get(name)?.mark()));
+    FIELDS.into_iter().filter_map(place).map(|(field, mark)| (field, (mark.line, mark.column))).collect()
 }
 
 /// Reads the charter, which is one document of kind Exchange.

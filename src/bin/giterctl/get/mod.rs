@@ -9,6 +9,7 @@ use std::path::Path;
 use giter_edge::{
     api::{DeviceId, Error, Exit, Reason, Result},
     cli::{self, Output},
+    codec::yaml,
 };
 
 use self::{join::Row, select::Selector};
@@ -60,7 +61,7 @@ pub(crate) fn run(args: Args, repo: &Path, output: Output) -> Result<Exit> {
         Output::Table => table(&rows),
         Output::Wide => wide(&rows),
         Output::Name => rows.iter().map(|row| format!("{}/{}\n", row.kind(), row.name())).collect(),
-        Output::Yaml => cli::yaml(&view::of(&rows, &what))?,
+        Output::Yaml => yaml::to_string(&view::of(&rows, &what))?,
         Output::Json => cli::json(&view::of(&rows, &what))?,
     })?;
     Ok(Exit::Done)

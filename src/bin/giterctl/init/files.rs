@@ -3,6 +3,7 @@
 use giter_edge::{
     api::{API_VERSION, DeviceId, Name, Result},
     cli,
+    codec::yaml,
 };
 
 /// Whose commits devices accept.
@@ -73,6 +74,6 @@ impl Exchange {
 
 /// A text as YAML writes it on one line, in quotes where it would be taken for something else. JSON's quotes are YAML's.
 fn scalar(text: &str) -> Result<String> {
-    let text = if text.contains(' ') { cli::json(&text)? } else { cli::yaml(&text)? };
+    let text = if text.contains(' ') { cli::json(&text)? } else { yaml::to_string(&text)? };
     Ok(text.trim_end().to_owned())
 }

@@ -13,7 +13,7 @@ use std::{
 use giter_edge::{
     api::{DeviceId, Error, Exit, Finding, Findings, Reason, Resource, Result, Spec},
     cli::{self, Output},
-    codec::manifest,
+    codec::{manifest, yaml},
     drivers::{self, Drivers},
     reconcile::{
         apply,
@@ -55,7 +55,7 @@ pub(crate) fn run(args: Args, repo: PathBuf, output: Output) -> Result<Exit> {
     let report = lint(&WorkingTree::open(&root)?, args.device, &board)?;
     cli::print(match output {
         Output::Json => cli::json(&report)?,
-        Output::Yaml => cli::yaml(&report)?,
+        Output::Yaml => yaml::to_string(&report)?,
         Output::Name => report.paths(),
         Output::Table | Output::Wide => report.lines(),
     })?;

@@ -1,0 +1,227 @@
+//! A publisher, a hub and a device in a temporary folder, and a running `giterd` that is watched through its log.
+//!
+//! Nothing here measures time. What a daemon does is waited for, and [`PATIENCE`] only ends a wait that would never end:
+//! it is far longer than any of it takes, so that a slow machine makes a test slow and not red.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::mpsc::{self, Receiver},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// After how long something that did not happen is taken for something that will not.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// One line.
+pub(crate) const SPECS: &str = "\
+apiVersion: edge.giter.dev/v1alpha1
+kind: GpioLine
+metadata: {name: pump}
+spec: {line: GPIO17, direction: output, value: high, failsafe: low}
+";
+
+/// The folder with all of it.
+pub(crate) struct Site {
+    folder: TempDir,
+}
+
+impl Site {
+    /// A site whose hub has these specs for its device.
+    pub(crate) fn new(specs: &str) -> Self {
+        let site = Self { folder: tempfile::tempdir().unwrap() };
+        for key in ["ops", "device"] {
+            let path = site.path(key);
+            run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", key, "-f"]).arg(path));
+        }
+        let root = fs::read_to_string(site.path("ops.pub")).unwrap();
+        fs::write(site.path("root.keys"), format!("ops@plant {root}")).unwrap();
+        fs::create_dir(site.path("files")).unwrap();
+        site.git(".", &["init", "-q", "--bare", "-b", "main", "hub.git"]);
+        site.git(".", &["init", "-q", "-b", "main", "exchange"]);
+        site.publish(specs);
+        site
+    }
+
+    /// A path in the folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Commits these specs, signed, and pushes them; the commit.
+    pub(crate) fn publish(&self, specs: &str) -> String {
+        let folder = self.path("exchange/specs/pump-07");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("all.yaml"), specs).unwrap();
+        self.git("exchange", &["add", "."]);
+        self.git("exchange", &["commit", "-q", "-S", "-m", "specs"]);
+        self.git("exchange", &["push", "-q", "../hub.git", "main"]);
+        self.git("exchange", &["rev-parse", "HEAD"])
+    }
+
+    /// The messages of the statuses at the hub, newest first.
+    pub(crate) fn statuses(&self) -> Vec<String> {
+        let log = self.git("hub.git", &["log", "-z", "--format=%B", "refs/giter/status/pump-07"]);
+        log.split_terminator('\0').map(str::to_owned).collect()
+    }
+
+    /// Writes the configuration with these lines in it, which begin at the top level.
+    fn configure(&self, more: &str) {
+        let folder = self.folder.path().display();
+        let text = format!(
+            "device = \"pump-07\"\nstate = \"{folder}/state\"\nboard = \"sim\"\n{more}\
+             [trust]\nroot = \"{folder}/root.keys\"\n[sim]\nfile = \"{folder}/sim.toml\"\n\
+             [status]\nkey = \"{folder}/device\"\nheartbeat = \"0s\"\n"
+        );
+        fs::write(self.path("giterd.toml"), text).unwrap();
+    }
+
+    /// Writes a configuration with the repository on this disk as its hub, polled and looked at so often.
+    pub(crate) fn configure_file(&self, interval: &str, drift: &str) {
+        let folder = self.folder.path().display();
+        self.configure(&format!(
+            "drift.interval = \"{drift}\"\nfiles.roots = [\"{folder}/files\"]\n\
+             [link]\nurl = \"file://{folder}/hub.git\"\ninterval = \"{interval}\"\n"
+        ));
+    }
+
+    /// Writes a configuration whose ssh program is this shell script.
+    pub(crate) fn configure_ssh(&self, script: &str) {
+        let (folder, program) = (self.folder.path().display(), self.path("fake-ssh"));
+        write_program(&program, &format!("cd {folder} || exit 9\n{script}"));
+        self.configure(&format!(
+            "drift.interval = \"1h\"\n[link]\nurl = \"ssh://nobody@hub.invalid/hub.git\"\ninterval = \"1h\"\n\
+             timeout = \"1h\"\nprogram = \"{}\"\n",
+            program.display()
+        ));
+    }
+
+    /// Moves a pin or plays a failure: the simulated board's registers become these.
+    pub(crate) fn play(&self, registers: &str) {
+        fs::write(self.path("sim.new"), registers).unwrap();
+        fs::rename(self.path("sim.new"), self.path("sim.toml")).unwrap();
+    }
+
+    /// The simulated board's registers.
+    pub(crate) fn registers(&self) -> String {
+        fs::read_to_string(self.path("sim.toml")).unwrap_or_default()
+    }
+
+    /// Runs `giterd` with this verb to its end.
+    pub(crate) fn giterd(&self, verb: &str) -> Output {
+        self.command().arg(verb).output().unwrap()
+    }
+
+    /// Starts `giterd run`.
+    pub(crate) fn start(&self) -> Daemon {
+        let mut child = self.command().args(["run", "-v"]).stderr(Stdio::piped()).spawn().unwrap();
+        let (sender, lines) = mpsc::channel();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        thread::spawn(move || log.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Daemon { child, lines }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_giterd"));
+        command.arg("--config").arg(self.path("giterd.toml")).stdin(Stdio::null());
+        command
+    }
+
+    fn git(&self, folder: &str, arguments: &[&str]) -> String {
+        let key = self.path("ops");
+        let mut command = Command::new("git");
+        command.current_dir(self.path(folder)).args(["-c", "gpg.format=ssh", "-c"]);
+        command.arg(format!("user.signingkey={}", key.display())).args(arguments);
+        command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
+        for role in ["AUTHOR", "COMMITTER"] {
+            command.env(format!("GIT_{role}_NAME"), "ops").env(format!("GIT_{role}_EMAIL"), "ops@plant");
+        }
+        run(&mut command)
+    }
+}
+
+/// A running `giterd run -v`. It is killed where a test leaves it.
+pub(crate) struct Daemon {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Daemon {
+    /// Waits for a line of the log that contains this, and returns the lines up to it, it included.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such line.
+    pub(crate) fn wait_for(&self, text: &str) -> Vec<String> {
+        let mut seen = Vec::new();
+        while !seen.last().is_some_and(|line: &String| line.contains(text)) {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => seen.push(line),
+                Err(error) => panic!("no {text:?} in the log ({error}):\n{}", seen.join("\n")),
+            }
+        }
+        seen
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits for its end; how it ended, and the lines that nobody has waited for yet.
+    pub(crate) fn end(mut self) -> (ExitStatus, Vec<String>) {
+        let ended = eventually("giterd to end", || self.child.try_wait().unwrap());
+        (ended, self.lines.iter().collect())
+    }
+
+    /// Stops it with SIGTERM, and returns the lines that nobody has waited for yet.
+    ///
+    /// # Panics
+    ///
+    /// If it does not end well.
+    pub(crate) fn stop(self) -> Vec<String> {
+        self.signal(Signal::TERM);
+        let (status, lines) = self.end();
+        assert_eq!(status.code(), Some(0), "{lines:?}");
+        lines
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // It fails only where it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Asks until there is an answer.
+pub(crate) fn eventually<T>(what: &str, mut answer: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = answer() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        thread::park_timeout(Duration::from_millis(10));
+    }
+}
+
+/// Writes a shell script by another process: what this one has open for writing could not be run while a thread beside
+/// it starts a program.
+fn write_program(path: &Path, script: &str) {
+    let write = "umask 077; printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod 0755 \"$0\"";
+    run(Command::new("sh").args(["-c", write]).arg(path).arg(script));
+}
+
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+}
