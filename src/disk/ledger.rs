@@ -33,6 +33,11 @@ struct Newest {
     serial: u64,
 }
 
+impl Newest {
+    /// Without any record the first goes to the first slot.
+    const NONE: Self = Self { slot: 1, serial: 0 };
+}
+
 impl SlotLedger {
     /// The ledger in the given state folder, which is not touched before the first `load` or `save`.
     pub fn new(state: &Path) -> Self {
@@ -58,8 +63,7 @@ impl SlotLedger {
             Some(newest) => Ok(newest),
             None => {
                 self.load()?;
-                // Without any record the first goes to the first slot.
-                Ok(self.newest.unwrap_or(Newest { slot: 1, serial: 0 }))
+                Ok(self.newest.unwrap_or(Newest::NONE))
             }
         }
     }
@@ -79,7 +83,7 @@ impl Ledger for SlotLedger {
         }
         let damaged = damaged.join(" and ");
         let Some((slot, record)) = sound else {
-            self.newest = None;
+            self.newest = damaged.is_empty().then_some(Newest::NONE);
             return if damaged.is_empty() { Ok(Record::default()) } else { Err(lost(&self.state, &damaged)) };
         };
         if !damaged.is_empty() {

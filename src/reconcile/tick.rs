@@ -352,7 +352,8 @@ impl Agent {
         verdict.map(Some)
     }
 
-    /// Fetches the accepted tip again by its name: the name is the proof that it is the same.
+    /// Fetches the accepted tip again by its name: the name is the proof that it is the same. It counts as damaged until
+    /// the recovery after that has read it.
     fn restore(&mut self, ports: &mut Ports<'_>) -> Result<()> {
         let Some(tip) = self.record.tip.clone() else { return Ok(()) };
         let mut quarantine = ports.store.quarantine(&Default::default())?;
@@ -360,7 +361,6 @@ impl Agent {
         let generation = quarantine.promote(tip.commit)?;
         let record = Record { generation, previous: None, ..self.record.clone() };
         self.save(ports, record)?;
-        self.damaged = false;
         self.recover(ports)
     }
 

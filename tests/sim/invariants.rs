@@ -1,0 +1,211 @@
+//! What holds after every tick and every fault, whatever the story.
+//!
+//! Each failure has the name of what was broken: `start`, `tip`, `floor`, `objects`, `durable`, `sequence`,
+//! `chain`, `converged`, `idle`, `bounded`.
+
+use giter_edge::{
+    api::{DeviceStatus, Oid, Reason, board::LedState, ledger::Record, object::Object},
+    codec::{commit, status},
+    git::graph,
+    reconcile::{
+        goal::Step,
+        ports::Objects,
+        tick::{Reach, Tick},
+    },
+};
+
+use crate::{
+    publisher::{Publisher, Wish, differences},
+    world::{
+        Deed, Done, Durable, Shared, World,
+        hub::{BRANCH, Hub},
+        ledger, store,
+    },
+};
+
+/// What was seen so far, and must not be taken back.
+#[derive(Default)]
+pub(crate) struct Watch {
+    /// The newest tip that was durable, as a number among the sound commits.
+    tip: Option<usize>,
+    advances: u64,
+    /// The last status that the hub took.
+    sequence: u64,
+    status: Option<Oid>,
+    /// The story put something of its own on the status ref.
+    is_ref_taken: bool,
+    /// The story damaged a pack, which was not repaired yet.
+    is_damaged: bool,
+    /// An effect failed, so that files may lie about until the next start.
+    is_untidy: bool,
+}
+
+impl Watch {
+    pub(crate) fn tip(&self) -> Option<usize> {
+        self.tip
+    }
+
+    pub(crate) fn damaged(&mut self) {
+        self.is_damaged = true;
+    }
+
+    pub(crate) fn disturbed(&mut self) {
+        self.is_untidy = true;
+    }
+
+    pub(crate) fn status_ref_moved(&mut self, to: Option<Oid>) {
+        (self.status, self.is_ref_taken) = (to, to.is_some());
+    }
+
+    /// After anything that the agent did: were its deeds right when they were done?
+    pub(crate) fn look(&mut self, world: &Shared, publisher: &Publisher) {
+        let mut world = world.get();
+        for Deed { done, durable } in std::mem::take(&mut world.deeds) {
+            self.is_not_behind(&durable.record, publisher);
+            match done {
+                Done::Step(step) => is_asked_for(&step, &durable, publisher),
+                Done::Pushed { commit } => self.is_next(commit, &durable.record, &world.hub),
+            }
+        }
+        if world.dark.is_none() {
+            self.stands(&world, publisher);
+        }
+    }
+
+    /// After a start.
+    pub(crate) fn started(&mut self, world: &Shared, publisher: &Publisher) {
+        self.is_untidy = false;
+        let world = world.get();
+        let record = self.stands(&world, publisher);
+        is_tidy(&world, &record);
+    }
+
+    /// After a tick that nothing disturbed.
+    pub(crate) fn settled(
+        &mut self,
+        world: &Shared,
+        publisher: &Publisher,
+        reach: Reach,
+        before: Option<usize>,
+        tick: &Tick,
+    ) {
+        let world = world.get();
+        let is_reached = reach == Reach::Hub && !world.hub.unreachable;
+        let branch = world.hub.branches.get(BRANCH).copied();
+        let newest = publisher.sound.iter().position(|(commit, _)| Some(*commit) == branch);
+        let expected = if is_reached { before.max(newest) } else { before };
+        assert_eq!(self.tip, expected, "converged: the tip is another one; {tick:?}");
+        if is_reached {
+            self.is_damaged = false;
+        }
+        let record = self.stands(&world, publisher);
+        let wishes = self.tip.map_or(&[][..], |tip| &publisher.sound[tip].1);
+        if !self.is_damaged {
+            assert_eq!(differences(wishes, &world.board), [""; 0], "converged: the board is not; {tick:?}");
+        }
+        if !self.is_untidy {
+            is_tidy(&world, &record);
+        }
+        if is_reached && branch.is_some() && !self.is_ref_taken {
+            let refused = tick.publish_error.as_ref().is_some_and(|error| error.reason() == Reason::StatusRefMoved);
+            assert!(!refused, "chain: the device does not know its own status: {tick:?}");
+            let last = record.status.expect("converged: no status was made");
+            assert_eq!(world.hub.status, Some(last.commit), "converged: the hub has another status; {tick:?}");
+            let said = status_of(last.commit, &world.hub);
+            assert_eq!(said.resources.len(), wishes.len(), "converged: the status is of other resources: {said:?}");
+            assert_eq!(said.conditions, tick.status.conditions, "converged: the status is stale");
+        }
+    }
+
+    /// The record on the disk is one that may count, and its objects are there and hash right.
+    fn stands(&mut self, world: &World, publisher: &Publisher) -> Record {
+        // A save that failed may have left a record that is seen and not durable: either may count after a cut.
+        self.is_not_behind(&world.durable().record, publisher);
+        let record = ledger::newest(&world.disk).expect("start: no ledger slot is sound");
+        if let Some(tip) = record.tip.as_ref().filter(|_| !self.is_damaged) {
+            let objects = store::load(&world.disk, &record.generation);
+            let objects = objects.unwrap_or_else(|| panic!("objects: a pack of {} is damaged", tip.commit.short()));
+            let names = graph::below(&objects, tip.tree, &mut Default::default()).expect("objects: a tree is damaged");
+            for id in names.iter().map(|(id, _)| *id).chain([tip.commit]) {
+                assert!(objects.has(id).unwrap(), "objects: {id} is missing");
+            }
+        }
+        record
+    }
+
+    /// The tip is a sound one, and neither it nor the count of tips falls.
+    fn is_not_behind(&mut self, record: &Record, publisher: &Publisher) {
+        let number = |tip: Oid| {
+            let found = publisher.sound.iter().position(|(commit, _)| *commit == tip);
+            found.unwrap_or_else(|| panic!("tip: {} was accepted, and is not sound", tip.short()))
+        };
+        let tip = record.tip.as_ref().map(|tip| number(tip.commit));
+        assert!(tip >= self.tip, "floor: the tip fell from {:?} to {tip:?}", self.tip);
+        assert!(record.advances >= self.advances, "floor: advances fell from {} to {}", self.advances, record.advances);
+        (self.tip, self.advances) = (tip, record.advances);
+    }
+
+    /// The status that was pushed follows the last one, and was durable before.
+    fn is_next(&mut self, commit: Oid, durable: &Record, hub: &Hub) {
+        let said = status_of(commit, hub);
+        let last = durable.status.as_ref().map(|status| (status.commit, status.sequence));
+        assert_eq!(last, Some((commit, said.sequence)), "durable: a status was pushed before it was recorded");
+        assert!(said.sequence > self.sequence, "sequence: {} follows {}", said.sequence, self.sequence);
+        let parents = commit::parse(&object(commit, hub).data).unwrap().parents;
+        assert_eq!(parents, Vec::from_iter(self.status), "chain: a status does not follow the one before");
+        assert_eq!(
+            said.observed_revision,
+            durable.tip.as_ref().map(|tip| tip.commit),
+            "durable: a status tells of a tip that is not"
+        );
+        (self.sequence, self.status) = (said.sequence, Some(commit));
+    }
+}
+
+/// A step on the board belongs to a tip that was durable when it was taken.
+fn is_asked_for(step: &Step, durable: &Durable, publisher: &Publisher) {
+    let Durable { record, tip_is_whole, previous_is_whole } = durable;
+    let tip = match &record.previous {
+        _ if *tip_is_whole => record.tip.as_ref(),
+        Some((previous, _)) if *previous_is_whole => Some(previous),
+        _ => None,
+    };
+    let tip = tip.unwrap_or_else(|| panic!("durable: `{step}` while no tip was"));
+    let (_, wishes) = publisher.sound.iter().find(|(commit, _)| *commit == tip.commit).unwrap();
+    let asks = |test: &dyn Fn(&Wish) -> bool| wishes.iter().any(test);
+    let is_right = match step {
+        Step::WriteFile { path, content, .. } => {
+            let bytes = |text: &str| text.as_bytes() == &**content;
+            asks(&|wish| matches!(*wish, Wish::File(_, at, text) if at == path.as_str() && bytes(text)))
+        }
+        Step::SetFileMode { path, .. } => asks(&|wish| matches!(*wish, Wish::File(_, at, _) if at == path.as_str())),
+        Step::RemoveFile { path } => !asks(&|wish| matches!(*wish, Wish::File(_, at, _) if at == path.as_str())),
+        Step::HoldLine { line, config } => {
+            asks(&|wish| matches!(*wish, Wish::Line(_, at, level) if *at == **line && config.output == Some(level)))
+        }
+        Step::ReleaseLine { line, .. } => !asks(&|wish| matches!(*wish, Wish::Line(_, at, _) if *at == **line)),
+        Step::SetLed { led, state } => {
+            let value =
+                |wish: &Wish| if let Wish::Led(_, at, value) = *wish { (*at == **led).then_some(value) } else { None };
+            *state == LedState::Brightness(wishes.iter().find_map(value).unwrap_or(0))
+        }
+    };
+    assert!(is_right, "durable: `{step}` is not what the tip {} asks for: {wishes:?}", tip.commit.short());
+}
+
+/// The store holds what the record names, and nothing else.
+fn is_tidy(world: &World, record: &Record) {
+    let previous = record.previous.as_ref().map(|(_, generation)| generation);
+    let named = store::files_of(previous.into_iter().chain([&record.generation]));
+    assert_eq!(store::files(&world.disk), named, "bounded: the store is not swept");
+}
+
+fn status_of(commit: Oid, hub: &Hub) -> DeviceStatus {
+    let tree = commit::parse(&object(commit, hub).data).unwrap().tree;
+    let names = graph::below(&hub.objects, tree, &mut Default::default()).unwrap();
+    status::decode(&object(names[1].0, hub).data).unwrap()
+}
+
+fn object(id: Oid, hub: &Hub) -> Object {
+    hub.objects.0[&id].clone()
+}

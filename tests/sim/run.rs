@@ -1,0 +1,216 @@
+//! One device in the world, from the outside: a story publishes, meddles and lets the device tick.
+//!
+//! [`Run::tick`] is over when a tick went undisturbed. A fault on the way is lived through as a device does, by
+//! rebooting or by the next tick, and the invariants are held against what came of it each time.
+
+use giter_edge::{
+    api::{Oid, Result, ledger::Record},
+    codec::{config::Format, keyfile::SecretKey},
+    git::seal::StatusSeal,
+    reconcile::{
+        ports::{Board, Ledger, Link, Store},
+        tick::{Agent, Ports, Reach, Settings, Tick},
+        verify::Policy,
+    },
+};
+
+use crate::{
+    invariants::Watch,
+    publisher::{DEVICE, Flaw, Publisher, Wish},
+    world::{
+        Shared, World,
+        board::SimBoard,
+        disk::Cache,
+        hub::SimLink,
+        ledger::{self, SimLedger},
+        store::SimStore,
+    },
+};
+
+/// What a device is made of.
+pub(crate) struct Parts {
+    pub(crate) link: Box<dyn Link>,
+    pub(crate) store: Box<dyn Store>,
+    pub(crate) board: Box<dyn Board>,
+    pub(crate) ledger: Box<dyn Ledger>,
+}
+
+/// Makes the parts anew at each start.
+pub(crate) type Workshop = fn(&Shared) -> Parts;
+
+/// The parts as they should be.
+pub(crate) fn sound_parts(world: &Shared) -> Parts {
+    Parts {
+        link: Box::new(SimLink::new(world)),
+        store: Box::new(SimStore::new(world)),
+        board: Box::new(SimBoard::new(world)),
+        ledger: Box::new(SimLedger::new(world)),
+    }
+}
+
+pub(crate) struct Run {
+    world: Shared,
+    publisher: Publisher,
+    watch: Watch,
+    workshop: Workshop,
+    parts: Parts,
+    seal: StatusSeal,
+    agent: Option<Agent>,
+}
+
+impl Run {
+    pub(crate) fn new(world: &Shared, workshop: Workshop) -> Self {
+        let key = SecretKey::from_seed(&[3; 32]);
+        Self {
+            world: world.clone(),
+            publisher: Publisher::new(world),
+            watch: Watch::default(),
+            workshop,
+            parts: workshop(world),
+            seal: StatusSeal::new(DEVICE.parse().unwrap(), key, Format::Compact),
+            agent: None,
+        }
+    }
+
+    /// The world, to look at and to meddle with.
+    pub(crate) fn world(&self) -> impl std::ops::DerefMut<Target = World> {
+        self.world.get()
+    }
+
+    pub(crate) fn publish(&mut self, wishes: &[Wish]) -> Oid {
+        self.publisher.publish(wishes)
+    }
+
+    pub(crate) fn publish_flawed(&mut self, wishes: &[Wish], flaw: Flaw) -> Oid {
+        self.publisher.publish_flawed(wishes, flaw)
+    }
+
+    /// How many sound commits were published.
+    pub(crate) fn published(&self) -> usize {
+        self.publisher.sound.len()
+    }
+
+    /// Moves the branch back to the sound commit with that number, from 0.
+    pub(crate) fn rewind(&mut self, sound: usize) {
+        self.publisher.rewind(sound);
+    }
+
+    /// Somebody else moves or deletes the status ref.
+    pub(crate) fn move_status_ref(&mut self, to: Option<Oid>) {
+        self.world().hub.status = to;
+        self.watch.status_ref_moved(to);
+    }
+
+    /// Flips a bit in the newest pack of the accepted tip.
+    pub(crate) fn damage_newest_pack(&mut self) {
+        if let Some(&pack) = self.record().generation.packs.last() {
+            self.world().disk.rot(&crate::world::store::path(pack));
+            self.watch.damaged();
+        }
+    }
+
+    /// The record as it stands on the disk.
+    pub(crate) fn record(&self) -> Record {
+        ledger::newest(&self.world.get().disk).expect("a ledger slot is sound")
+    }
+
+    /// What the story did so far only leads up to it: no fault is to strike there.
+    pub(crate) fn begin(&mut self) {
+        let mut world = self.world();
+        world.prelude = world.effects.len();
+    }
+
+    /// Switches the power off and on, and starts the agent.
+    pub(crate) fn reboot(&mut self) {
+        self.world().dark.get_or_insert(Cache::Lazy);
+        self.restart();
+    }
+
+    /// Lets the device tick as far as the hub, until it was not disturbed and has nothing left to do.
+    pub(crate) fn tick(&mut self) -> Tick {
+        self.tick_as_far_as(Reach::Hub)
+    }
+
+    pub(crate) fn tick_as_far_as(&mut self, reach: Reach) -> Tick {
+        loop {
+            let before = self.watch.tip();
+            let Some(tick) = self.undisturbed(|run| run.attempt(reach)) else { continue };
+            let tick = tick.expect("the agent starts and ticks");
+            self.watch.settled(&self.world, &self.publisher, reach, before, &tick);
+            let effects = self.world().effects.len();
+            let again = self.attempt(reach).expect("the agent ticks");
+            let more = self.world().effects.split_off(effects);
+            assert!(more.is_empty(), "idle: a tick without news did this: {more:?}; {again:?}");
+            return tick;
+        }
+    }
+
+    /// The end of a story: the hub is reached, and a device that is started anew is and stays as it should be.
+    pub(crate) fn end(&mut self) {
+        self.world().hub.unreachable = false;
+        self.tick();
+        self.reboot();
+        self.tick();
+    }
+
+    /// Does something; `None` if a fault struck meanwhile, and a device that lost its power was started again.
+    fn undisturbed<T>(&mut self, mut act: impl FnMut(&mut Self) -> T) -> Option<T> {
+        let armed = self.world().fault.is_some();
+        let result = act(self);
+        let struck = armed && self.world().fault.is_none();
+        let is_dark = self.world().dark.is_some();
+        self.watch.look(&self.world, &self.publisher);
+        if is_dark {
+            self.restart();
+        } else if struck {
+            self.watch.disturbed();
+        }
+        (!struck).then_some(result)
+    }
+
+    fn restart(&mut self) {
+        self.agent = None;
+        self.world().reboot();
+        self.parts = (self.workshop)(&self.world);
+        while self.undisturbed(Self::start).map(|started| started.expect("the agent starts")).is_none() {}
+        self.watch.started(&self.world, &self.publisher);
+    }
+
+    fn start(&mut self) -> Result<()> {
+        if self.agent.is_none() {
+            let settings = self.settings();
+            self.agent = Some(Agent::start(settings, &mut ports(&mut self.parts, &self.seal))?);
+        }
+        Ok(())
+    }
+
+    fn attempt(&mut self, reach: Reach) -> Result<Tick> {
+        self.start()?;
+        let now = self.world().next_moment();
+        let agent = self.agent.as_mut().expect("it was started");
+        Ok(agent.tick(&mut ports(&mut self.parts, &self.seal), reach, now))
+    }
+
+    fn settings(&self) -> Settings {
+        Settings {
+            device: DEVICE.parse().unwrap(),
+            agent: "0.0.0".into(),
+            branch: crate::world::hub::BRANCH.into(),
+            policy: Policy::Range,
+            keyring: self.publisher.keyring(),
+            exchange: None,
+            inputs: [0; 16],
+            heartbeat: None,
+        }
+    }
+}
+
+fn ports<'a>(parts: &'a mut Parts, seal: &'a StatusSeal) -> Ports<'a> {
+    Ports {
+        link: &mut *parts.link,
+        store: &mut *parts.store,
+        board: &mut *parts.board,
+        ledger: &mut *parts.ledger,
+        seal,
+    }
+}

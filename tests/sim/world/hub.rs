@@ -1,0 +1,131 @@
+//! The hub: objects, branches and one device's status ref, and the [`Link`] to it.
+
+use std::collections::{BTreeMap, HashSet};
+
+use giter_edge::{
+    api::{Error, Oid, Reason, Result, ledger::HubTraits, limits},
+    git::{graph, pack},
+    reconcile::ports::{Link, Listing, NewObject, ObjectKind, Quarantine},
+};
+
+use super::{
+    Done, Shared,
+    store::{self, SimObjects},
+};
+
+/// The branch that devices follow.
+pub(crate) const BRANCH: &str = "main";
+
+#[derive(Default)]
+pub(crate) struct Hub {
+    pub(crate) objects: SimObjects,
+    pub(crate) branches: BTreeMap<String, Oid>,
+    pub(crate) status: Option<Oid>,
+    /// No link reaches it.
+    pub(crate) unreachable: bool,
+    /// The next push is taken, but the link breaks before the hub can say so.
+    pub(crate) loses_reply: bool,
+}
+
+impl Hub {
+    pub(crate) fn add(&mut self, objects: impl IntoIterator<Item = NewObject>) {
+        self.objects.0.extend(objects.into_iter().map(|new| (new.id, new.object)));
+    }
+
+    /// What a fetch of `want` brings to who has `have`.
+    fn between(&self, want: Oid, have: Option<Oid>) -> Result<Vec<NewObject>> {
+        let missing = || Error::new(Reason::ProtocolError, "the hub has no such commit");
+        let mut seen = HashSet::new();
+        let mut names = Vec::new();
+        if let Some(have) = have {
+            let tree = graph::lineage(&self.objects, have)?.ok_or_else(missing)?.tree;
+            graph::below(&self.objects, tree, &mut seen)?;
+        }
+        let known = have.map(|have| self.ancestors(have)).transpose()?.unwrap_or_default();
+        let mut commits = vec![want];
+        while let Some(commit) = commits.pop() {
+            // A tip that the device had before is sent all the same, so that it can be judged.
+            if (known.contains(&commit) && commit != want) || !seen.insert(commit) {
+                continue;
+            }
+            let lineage = graph::lineage(&self.objects, commit)?.ok_or_else(missing)?;
+            names.push((commit, ObjectKind::Commit));
+            names.extend(graph::below(&self.objects, lineage.tree, &mut seen)?);
+            if have.is_some() {
+                commits.extend(lineage.parents);
+            }
+        }
+        let objects = pack::pick(&self.objects, &names, limits::OBJECT_BYTES);
+        names.iter().zip(objects).map(|(&(id, _), object)| Ok(NewObject { id, object: object? })).collect()
+    }
+
+    /// A commit and all that it descends from.
+    fn ancestors(&self, commit: Oid) -> Result<HashSet<Oid>> {
+        let (mut found, mut next) = (HashSet::new(), vec![commit]);
+        while let Some(commit) = next.pop() {
+            if found.insert(commit) {
+                next.extend(graph::lineage(&self.objects, commit)?.map(|lineage| lineage.parents).unwrap_or_default());
+            }
+        }
+        Ok(found)
+    }
+}
+
+pub(crate) struct SimLink(Shared);
+
+impl SimLink {
+    pub(crate) fn new(world: &Shared) -> Self {
+        Self(world.clone())
+    }
+}
+
+impl Link for SimLink {
+    fn list(&mut self) -> Result<Listing> {
+        let world = self.0.powered()?;
+        if world.hub.unreachable {
+            return Err(unreachable());
+        }
+        match world.hub.branches.get(BRANCH) {
+            Some(&branch) => Ok(Listing { branch, status: world.hub.status }),
+            None if world.hub.branches.is_empty() => Err(Error::new(Reason::RepositoryEmpty, "the hub has no commits")),
+            None => Err(Error::new(Reason::BranchNotFound, "the hub has no branch main")),
+        }
+    }
+
+    fn fetch(&mut self, want: Oid, have: Option<Oid>, into: &mut dyn Quarantine) -> Result<()> {
+        let world = self.0.powered()?;
+        if world.hub.unreachable {
+            return Err(unreachable());
+        }
+        let pack = store::write(&world.hub.between(want, have)?);
+        drop(world);
+        into.ingest(&mut pack.as_slice())
+    }
+
+    fn publish(&mut self, old: Option<Oid>, new: Oid, objects: &[NewObject]) -> Result<()> {
+        let mut world = self.0.effect(Reason::HubUnreachable, "push the status")?;
+        if world.hub.unreachable {
+            return Err(unreachable());
+        }
+        if world.hub.status != old {
+            return Err(Error::new(Reason::StatusRefMoved, "the status ref is elsewhere"));
+        }
+        world.hub.add(objects.iter().cloned());
+        world.hub.status = Some(new);
+        world.did(Done::Pushed { commit: new });
+        match std::mem::take(&mut world.hub.loses_reply) {
+            true => Err(unreachable()),
+            false => Ok(()),
+        }
+    }
+
+    fn close(&mut self) {}
+
+    fn traits(&self) -> HubTraits {
+        HubTraits::default()
+    }
+}
+
+fn unreachable() -> Error {
+    Error::new(Reason::HubUnreachable, "no link reaches the hub")
+}
