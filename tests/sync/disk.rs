@@ -131,8 +131,9 @@ fn a_damaged_pack_without_a_hub_lets_go_of_nothing() {
     assert_eq!((plan.said("reason"), plan.exit), ("StateFailed", Some(3)), "{}", plan.err);
     world.device.unset();
     world.publish_next("changed\n");
-    world.device.sync_well();
+    assert_eq!(world.device.sync().exit, Some(0));
     world.check_holds("changed\n");
+    world.device.sync_well();
 }
 
 #[test]
@@ -147,7 +148,8 @@ fn a_damaged_pack_falls_back_to_the_specs_before() {
     assert_eq!(world.device.sync().said("reason"), "RepositoryNotFound");
     world.check_holds("hello\n");
     world.device.unset();
-    world.device.sync_well();
+    assert_eq!(world.device.sync().exit, Some(0));
     world.check_holds("changed\n");
     world.device.check_is_tidy();
+    world.device.sync_well();
 }
