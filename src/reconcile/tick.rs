@@ -240,7 +240,7 @@ impl Agent {
     fn bind(&mut self, accepted: &Accepted, generation: &Generation, ports: &Ports<'_>) {
         match self.read_specs(accepted, generation, ports.store, ports.board) {
             Ok(bound) => (self.bound, self.decode_error) = (Some(bound), None),
-            Err(error) => self.decode_error = Some(error),
+            Err(error) => (self.bound, self.decode_error) = (None, Some(error)),
         }
     }
 
@@ -349,8 +349,7 @@ impl Agent {
         verdict.map(Some)
     }
 
-    /// Fetches the accepted tip again by its name: the name is the proof that it is the same. It counts as damaged until
-    /// the recovery after that has read it.
+    /// Fetches the accepted tip again by its name: the name is the proof that it is the same.
     fn restore(&mut self, ports: &mut Ports<'_>) -> Result<()> {
         let Some(tip) = self.record.tip.clone() else { return Ok(()) };
         let mut quarantine = ports.store.quarantine(&Default::default())?;
@@ -358,7 +357,10 @@ impl Agent {
         let generation = quarantine.promote(tip.commit)?;
         let record = Record { generation, previous: None, ..self.record.clone() };
         self.save(ports, record)?;
-        self.recover(ports)
+        self.damaged = false;
+        self.bind(&tip, &self.record.generation.clone(), ports);
+        self.sweep(ports);
+        Ok(())
     }
 
     /// Takes a new tip through quarantine; when this returns well, it is accepted and durable.
