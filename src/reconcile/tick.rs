@@ -174,6 +174,8 @@ pub struct Agent {
     listing: Option<Listing>,
     last_push: Option<u64>,
     decode_error: Option<Error>,
+    /// What is in hand differs from the record on the disk, which could not be written.
+    unsaved: bool,
     /// What was done or went wrong since the last status that reached the hub, the last of it for each resource.
     news: BTreeMap<ResourceKey, String>,
 }
@@ -212,6 +214,7 @@ impl Agent {
             listing: None,
             last_push: None,
             decode_error: None,
+            unsaved: false,
             news: BTreeMap::new(),
         })
     }
@@ -309,8 +312,8 @@ impl Agent {
         let status = self.status(ports.board.name(), sync_error.as_ref(), &outcomes, now);
         let mut tick =
             Tick { advanced, sync_error, outcomes, published: Published::Unchanged, publish_error: None, status };
-        let dirty = !apply::is_same_record(&self.record.owned, &before);
-        match self.publish(ports, &mut tick, now, dirty) {
+        self.unsaved |= !apply::is_same_record(&self.record.owned, &before);
+        match self.publish(ports, &mut tick, now) {
             Ok(published) => tick.published = published,
             Err(error) => {
                 tick.published = Published::NotPushed;
@@ -432,7 +435,7 @@ impl Agent {
     fn save(&mut self, ports: &mut Ports<'_>, record: Record) -> Result<()> {
         let record = Record { serial: self.record.serial + 1, hub: ports.link.traits(), ..record };
         ports.ledger.save(&record)?;
-        self.record = record;
+        (self.record, self.unsaved) = (record, false);
         Ok(())
     }
 
@@ -473,7 +476,7 @@ impl Agent {
     }
 
     /// Records what was done, and pushes the status if there is something in it that the hub does not have.
-    fn publish(&mut self, ports: &mut Ports<'_>, tick: &mut Tick, now: Moment, dirty: bool) -> Result<Published> {
+    fn publish(&mut self, ports: &mut Ports<'_>, tick: &mut Tick, now: Moment) -> Result<Published> {
         let digest = report::digest(&tick.status)?;
         let parent = self.listing.map(|listing| self.standing(&listing));
         let due = match (&parent, &self.record.status) {
@@ -484,7 +487,7 @@ impl Agent {
             _ => false,
         };
         let Some(Ok(standing)) = parent.as_ref().filter(|_| due) else {
-            if dirty {
+            if self.unsaved {
                 self.save(ports, self.record.clone())?;
             }
             return match parent {
