@@ -174,6 +174,8 @@ pub struct Agent {
     listing: Option<Listing>,
     last_push: Option<u64>,
     decode_error: Option<Error>,
+    /// What is in hand differs from the record on the disk, which could not be written.
+    unsaved: bool,
     /// What was done or went wrong since the last status that reached the hub, the last of it for each resource.
     news: BTreeMap<ResourceKey, String>,
 }
@@ -212,6 +214,7 @@ impl Agent {
             listing: None,
             last_push: None,
             decode_error: None,
+            unsaved: false,
             news: BTreeMap::new(),
         })
     }
@@ -243,7 +246,7 @@ impl Agent {
     fn bind(&mut self, accepted: &Accepted, generation: &Generation, ports: &Ports<'_>) {
         match self.read_specs(accepted, generation, ports.store, ports.board) {
             Ok(bound) => (self.bound, self.decode_error) = (Some(bound), None),
-            Err(error) => self.decode_error = Some(error),
+            Err(error) => (self.bound, self.decode_error) = (None, Some(error)),
         }
     }
 
@@ -312,8 +315,8 @@ impl Agent {
         let status = self.status(ports.board.name(), sync_error.as_ref(), &outcomes, now);
         let mut tick =
             Tick { advanced, sync_error, outcomes, published: Published::Unchanged, publish_error: None, status };
-        let dirty = !apply::is_same_record(&self.record.owned, &before);
-        match self.publish(ports, &mut tick, now, dirty) {
+        self.unsaved |= !apply::is_same_record(&self.record.owned, &before);
+        match self.publish(ports, &mut tick, now) {
             Ok(published) => tick.published = published,
             Err(error) => {
                 tick.published = Published::NotPushed;
@@ -352,8 +355,7 @@ impl Agent {
         verdict.map(Some)
     }
 
-    /// Fetches the accepted tip again by its name: the name is the proof that it is the same. It counts as damaged until
-    /// the recovery after that has read it.
+    /// Fetches the accepted tip again by its name: the name is the proof that it is the same.
     fn restore(&mut self, ports: &mut Ports<'_>) -> Result<()> {
         let Some(tip) = self.record.tip.clone() else { return Ok(()) };
         let mut quarantine = ports.store.quarantine(&Default::default())?;
@@ -361,7 +363,10 @@ impl Agent {
         let generation = quarantine.promote(tip.commit)?;
         let record = Record { generation, previous: None, ..self.record.clone() };
         self.save(ports, record)?;
-        self.recover(ports)
+        self.damaged = false;
+        self.bind(&tip, &self.record.generation.clone(), ports);
+        self.sweep(ports);
+        Ok(())
     }
 
     /// Takes a new tip through quarantine; when this returns well, it is accepted and durable.
@@ -433,7 +438,7 @@ impl Agent {
     fn save(&mut self, ports: &mut Ports<'_>, record: Record) -> Result<()> {
         let record = Record { serial: self.record.serial + 1, hub: ports.link.traits(), ..record };
         ports.ledger.save(&record)?;
-        self.record = record;
+        (self.record, self.unsaved) = (record, false);
         Ok(())
     }
 
@@ -474,7 +479,7 @@ impl Agent {
     }
 
     /// Records what was done, and pushes the status if there is something in it that the hub does not have.
-    fn publish(&mut self, ports: &mut Ports<'_>, tick: &mut Tick, now: Moment, dirty: bool) -> Result<Published> {
+    fn publish(&mut self, ports: &mut Ports<'_>, tick: &mut Tick, now: Moment) -> Result<Published> {
         let digest = report::digest(&tick.status)?;
         let parent = self.listing.map(|listing| self.standing(&listing));
         let due = match (&parent, &self.record.status) {
@@ -485,7 +490,7 @@ impl Agent {
             _ => false,
         };
         let Some(Ok(standing)) = parent.as_ref().filter(|_| due) else {
-            if dirty {
+            if self.unsaved {
                 self.save(ports, self.record.clone())?;
             }
             return match parent {

@@ -54,7 +54,9 @@ fn act(run: &mut Run, dice: &mut Dice) {
         0..=3 => drop(run.publish(&wishes(dice))),
         4 => {
             let flaws = [Flaw::Unsigned, Flaw::Stranger, Flaw::Garbled, Flaw::UnknownLine, Flaw::Unrelated];
-            let flaw = flaws[dice.below(flaws.len())];
+            // To a device that has no tip yet, none is unrelated.
+            let choice = if run.record().tip.is_some() { flaws.len() } else { flaws.len() - 1 };
+            let flaw = flaws[dice.below(choice)];
             run.publish_flawed(&wishes(dice), flaw);
         }
         5 if run.published() > 0 => {

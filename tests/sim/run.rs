@@ -8,6 +8,7 @@ use giter_edge::{
     codec::{config::Format, keyfile::SecretKey},
     git::seal::StatusSeal,
     reconcile::{
+        apply::is_same_record,
         ports::{Board, Ledger, Link, Store},
         tick::{Agent, Ports, Reach, Settings, Tick},
         verify::Policy,
@@ -137,6 +138,8 @@ impl Run {
             let Some(tick) = self.undisturbed(|run| run.attempt(reach)) else { continue };
             let tick = tick.expect("the agent starts and ticks");
             self.watch.settled(&self.world, &self.publisher, reach, before, &tick);
+            let known = self.agent.as_ref().expect("it was started").record().clone();
+            assert!(is_same_record(&known.owned, &self.record().owned), "durable: what is in hand is not on the disk");
             let effects = self.world().effects.len();
             let again = self.attempt(reach).expect("the agent ticks");
             let more = self.world().effects.split_off(effects);
