@@ -329,13 +329,17 @@ impl Error {
         Self(Box::new(Inner { reason: self.0.reason, what: self.one_line(), hint, source: None }))
     }
 
-    /// The message and its sources in one line, as it stands in the status.
+    /// The message and its sources in one line, as it stands in the status. A source that only repeats the one before
+    /// it is left out.
     pub fn one_line(&self) -> String {
         let mut line = self.0.what.clone();
         let mut source = std::error::Error::source(self);
         while let Some(cause) = source {
-            line.push_str(": ");
-            line.push_str(&cause.to_string());
+            let cause_says = cause.to_string();
+            if !line.ends_with(&cause_says) {
+                line.push_str(": ");
+                line.push_str(&cause_says);
+            }
             source = cause.source();
         }
         line.retain(|c| c != '\r');
@@ -378,6 +382,13 @@ mod tests {
         let error = Error::new(Reason::HubUnreachable, "cannot reach hub:22").caused_by(cause);
         assert_eq!(error.one_line(), "cannot reach hub:22: line broken");
         assert_eq!(error.reason().exit(), Exit::World);
+    }
+
+    #[test]
+    fn a_cause_that_repeats_itself_is_said_once() {
+        let cause = || Error::new(Reason::BadKeyFile, "it is cut short");
+        let error = Error::new(Reason::BadKeyFile, "cannot read the key").caused_by(cause().caused_by(cause()));
+        assert_eq!(error.one_line(), "cannot read the key: it is cut short");
     }
 
     #[test]

@@ -177,7 +177,9 @@ impl Given {
         for (variable, value) in environment {
             let Some(rest) = variable.strip_prefix(ENV_PREFIX).filter(|rest| *rest != "LOG") else { continue };
             let key = KEYS.iter().find(|key| key.to_uppercase().replace('.', "_") == rest);
-            let key = key.ok_or_else(|| bad(&variable, "no such key").hint(known_keys("")))?;
+            let key = key.ok_or_else(|| {
+                bad(&variable, "no such key").hint(known_keys(&rest.to_lowercase().replacen('_', ".", 1)))
+            })?;
             let parts = if *key == "files.roots" { value.split(':').map(Into::into).collect() } else { vec![value] };
             self.take(key, variable, Some(parts))?;
         }
@@ -388,6 +390,7 @@ mod tests {
         assert_eq!(config.file_roots, [PathBuf::from("/etc"), "/srv".into()]);
         let error = from(SMALLEST, &[("GITERD_LINK_BRANHC", "x")]).unwrap_err();
         assert_eq!(error.to_string(), "GITERD_LINK_BRANHC: no such key");
+        assert!(error.get_hint().unwrap().contains("link.branch"));
     }
 
     #[test]

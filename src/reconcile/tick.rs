@@ -559,8 +559,11 @@ fn verdict_of(refused: &Refused) -> Option<Error> {
 }
 
 fn not_the_exchange(pinned: Option<&ExchangeId>, found: Option<&ExchangeId>) -> Error {
-    let text = |id: Option<&ExchangeId>| id.map_or("no id".into(), ToString::to_string);
-    let what = format!("the branch belongs to exchange {}, this device to {}", text(found), text(pinned));
+    let mine = pinned.map(ToString::to_string).unwrap_or_default();
+    let what = match found {
+        Some(found) => format!("the branch belongs to exchange {found}, this device to {mine}"),
+        None => format!("the branch has no exchange.yaml, this device belongs to exchange {mine}"),
+    };
     Error::new(Reason::ExchangeMismatch, what)
         .hint("check link.url and trust.exchange; exchange.yaml must keep the id it was made with")
 }

@@ -141,6 +141,5 @@ fn an_unchanged_poll_costs_no_more_than_gits() {
         link.list().unwrap();
         link.close();
     });
-    println!("an unchanged poll: {ours} bytes, git's {gits}");
     assert!(ours <= gits, "{ours} bytes, git's {gits}");
 }

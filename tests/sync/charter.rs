@@ -34,10 +34,15 @@ fn charters() {
     let cases = [
         Case::tip("of another exchange", "ExchangeMismatch", &another, change(charter(OTHER, "main"))),
         Case::tip("for another branch", "ExchangeMismatch", "is for the branch live", change(charter(MINE, "live"))),
-        Case::tip("gone", "ExchangeMismatch", "belongs to exchange no id", |world| {
-            world.exchange.git(&["rm", "--quiet", "exchange.yaml"]);
-            world.exchange.publish();
-        }),
+        Case::tip(
+            "gone",
+            "ExchangeMismatch",
+            "the branch has no exchange.yaml, this device belongs to exchange ",
+            |world| {
+                world.exchange.git(&["rm", "--quiet", "exchange.yaml"]);
+                world.exchange.publish();
+            },
+        ),
         Case::tip("that cannot be read", "InvalidValue", "exchange.yaml:4:12: spec.id: ", change(charter("x", "main"))),
     ];
     check_all(cases, chartered);
