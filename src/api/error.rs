@@ -246,6 +246,7 @@ impl Reason {
             Self::RepositoryEmpty => "push a first commit to the branch",
             Self::PackTooLarge => "keep large files out of the exchange",
             Self::PackInvalid => "run 'git fsck' in the repository at the hub, if the next poll fails too",
+            Self::PushRejected => "let this device's account write its status ref at the hub",
             Self::RangeTooLong => "let the device follow in steps: push an earlier commit first",
             Self::BadConfig | Self::BadBoardFile => "correct it there; 'giterd check' tells whether the rest is right",
             Self::StateReadOnly => "mount that file system writable, and let giterd's user write there",
@@ -363,6 +364,13 @@ impl std::error::Error for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_operators_guide_says_what_to_do_about_every_reason() {
+        let guide = include_str!("../../docs/OPERATIONS.md");
+        let is_missing = |reason: &&Reason| !guide.contains(&format!("| `{reason}` |"));
+        assert_eq!(Reason::ALL.iter().filter(is_missing).collect::<Vec<_>>(), [] as [&Reason; 0]);
+    }
 
     #[test]
     fn an_error_says_its_causes_in_one_line() {

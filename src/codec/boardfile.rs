@@ -232,6 +232,14 @@ ACT = ["ACT", "led0"]
     }
 
     #[test]
+    fn the_documentations_example_is_read() {
+        let (_, example) = include_str!("../../docs/BOARDS.md").split_once("```toml\n").unwrap();
+        let board = parse(example.split_once("```").unwrap().0, None).unwrap();
+        assert_eq!((board.lines.len(), board.leds.len(), board.compatible.len()), (7, 1, 1));
+        assert_eq!(board.lines["PIN5"], Place { chip: "pinctrl-bcm2711".into(), offset: 3 });
+    }
+
+    #[test]
     fn what_is_wrong_is_named_with_its_line() {
         let cases = [
             ("title = \"Example board\"", "title = ", 2, "expected"),

@@ -29,6 +29,8 @@ pub(super) struct KernelLines {
     dev: PathBuf,
     sys: PathBuf,
     held: BTreeMap<Box<str>, Held>,
+    /// Whether another process is the agent, and this one only looks.
+    is_beside: bool,
 }
 
 struct Held {
@@ -40,7 +42,7 @@ struct Held {
 impl KernelLines {
     /// `dev` has the character devices, `sys` a link for each into the folder of its parent device.
     pub(super) fn new(dev: PathBuf, sys: PathBuf) -> Self {
-        Self { dev, sys, held: BTreeMap::new() }
+        Self { dev, sys, held: BTreeMap::new(), is_beside: false }
     }
 
     fn find(&self, line: &Line<'_>) -> Result<(Chip, Offset)> {
@@ -105,7 +107,11 @@ impl Lines for KernelLines {
         }
         let (chip, offset) = self.find(line)?;
         let info = chip.line_info(offset).map_err(|e| failed("cannot look at", line, &e))?;
-        if info.used { Err(busy(line, &info)) } else { Ok((None, None)) }
+        match info.used {
+            false => Ok((None, None)),
+            true if self.is_beside && info.consumer == CONSUMER => Ok(held_by_agent(&info, goal)),
+            true => Err(busy(line, &info)),
+        }
     }
 
     fn hold(&mut self, line: &Line<'_>, config: LineConfig) -> Result<()> {
@@ -135,6 +141,10 @@ impl Lines for KernelLines {
         }
         self.held.remove(line.name);
         Ok(())
+    }
+
+    fn look_beside_agent(&mut self) {
+        self.is_beside = true;
     }
 }
 
@@ -179,6 +189,17 @@ fn bias(bias: Bias) -> line::Bias {
         Bias::PullUp => line::Bias::PullUp,
         Bias::PullDown => line::Bias::PullDown,
         Bias::Disabled => line::Bias::Disabled,
+    }
+}
+
+/// A line that the agent beside this process holds. Only who holds a line can read it; an output is taken to be as the
+/// agent drives it.
+fn held_by_agent(info: &line::Info, goal: LineConfig) -> (Option<LineConfig>, Option<Level>) {
+    let is_output = info.direction == line::Direction::Output;
+    let has_bias = goal.bias.is_none_or(|wanted| info.bias == Some(bias(wanted)));
+    match is_output == goal.output.is_some() && info.active_low == goal.active_low && has_bias {
+        true => (Some(goal), goal.output),
+        false => (None, None),
     }
 }
 
@@ -230,6 +251,25 @@ mod tests {
         assert_eq!(level_for(Value::Active, inverted, inverted), Level::High);
         assert_eq!(level_for(Value::Active, INPUT, inverted), Level::Low);
         assert_eq!(level_for(Value::Inactive, inverted, INPUT), Level::High);
+    }
+
+    #[test]
+    fn beside_the_agent_a_line_is_seen_as_the_agent_holds_it() {
+        let info = line::Info {
+            used: true,
+            consumer: CONSUMER.into(),
+            direction: Direction::Output,
+            active_low: true,
+            bias: Some(line::Bias::PullUp),
+            ..line::Info::default()
+        };
+        assert_eq!(held_by_agent(&info, OUTPUT), (Some(OUTPUT), Some(Level::High)));
+        assert_eq!(held_by_agent(&info, LineConfig { bias: None, ..OUTPUT }).1, Some(Level::High));
+        for other in [INPUT, LineConfig { active_low: false, ..OUTPUT }] {
+            assert_eq!(held_by_agent(&info, other), (None, None));
+        }
+        let other = LineConfig { bias: Some(Bias::Disabled), ..OUTPUT };
+        assert_eq!(held_by_agent(&info, other), (None, None));
     }
 
     #[test]

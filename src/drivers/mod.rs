@@ -104,6 +104,14 @@ impl Drivers {
         }
     }
 
+    /// For a process that looks at the board beside a running agent, and holds no lines itself: those that the agent
+    /// holds are not in anybody's way.
+    #[must_use]
+    pub fn beside_agent(mut self) -> Self {
+        self.lines.look_beside_agent();
+        self
+    }
+
     /// The name that people know the board by.
     pub fn title(&self) -> &'static str {
         self.table.title
@@ -196,6 +204,9 @@ trait Lines: Send {
 
     /// Lets go of the line, after driving `last` where given.
     fn release(&mut self, line: &Line<'_>, last: Option<LineConfig>) -> Result<()>;
+
+    /// From now on, lines that an agent in another process holds are seen as it holds them.
+    fn look_beside_agent(&mut self) {}
 }
 
 /// LEDs, real or simulated.

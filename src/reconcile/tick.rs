@@ -231,6 +231,9 @@ impl Agent {
         let sound = ports.store.recover(&generations)?;
         let Some(tip) = self.record.tip.clone() else { return Ok(()) };
         self.damaged = sound.first() != Some(&true);
+        if self.damaged {
+            log::warn!("the objects of {} are damaged; the next poll fetches them again", tip.commit.short());
+        }
         let (accepted, generation) = match previous {
             _ if !self.damaged => (tip, self.record.generation.clone()),
             Some(previous) if sound.get(1) == Some(&true) => previous,
@@ -503,8 +506,15 @@ impl Agent {
         let commit = objects[2].id;
         let sequence = tick.status.sequence;
         let status = Some(LastStatus { commit, parent: standing.parent, sequence, digest });
+        let last = self.record.status.clone();
         self.save(ports, Record { status, ..self.record.clone() })?;
-        ports.link.publish(standing.parent, commit, &objects)?;
+        if let Err(error) = ports.link.publish(standing.parent, commit, &objects) {
+            // A ref that the hub hides looks like one that is not there. Once it is shown again, the last one counts.
+            if error.reason() == Reason::PushRejected && standing.parent.is_none() && last.is_some() {
+                self.save(ports, Record { status: last, ..self.record.clone() })?;
+            }
+            return Err(error);
+        }
         self.last_push = Some(now.uptime);
         self.news.clear();
         Ok(Published::Pushed(LastPush { commit, sequence }))

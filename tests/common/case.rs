@@ -7,20 +7,22 @@
 //! ```
 
 use std::{
+    any::Any,
     cell::{Cell, RefCell},
+    ffi::OsStr,
     fs,
     os::unix::fs::MetadataExt,
     panic,
+    path::PathBuf,
 };
 
 use giter_edge::{
     api::{Condition, ConditionStatus, ConditionType, DeviceStatus, Oid},
     codec::status,
-    disk::StateLock,
 };
 
 use super::{
-    device::{Device, Run, State},
+    device::{Device, Run, Stamp},
     exchange::{Exchange, MANIFEST, status_ref},
 };
 
@@ -35,8 +37,8 @@ pub(crate) struct World {
     pub(crate) device: Device,
     /// The tip that the device accepted.
     pub(crate) accepted: Cell<Oid>,
-    /// The state folder's lock, where another agent holds it.
-    pub(crate) held: RefCell<Option<StateLock>>,
+    /// What has to be there until it is put right: a lock, a server.
+    pub(crate) held: RefCell<Vec<Box<dyn Any>>>,
 }
 
 impl World {
@@ -119,6 +121,17 @@ pub(crate) enum Heard {
     BeforeTheAgent,
 }
 
+/// What a sync does again that failed before, because it may go well this time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Retries {
+    /// Nothing: no byte is written.
+    Nothing,
+    /// The fetch, which leaves traces in the times of folders.
+    Fetch,
+    /// The push of a status, which is a new one, and so recorded.
+    Push,
+}
+
 /// One way in which things go wrong, and what has to come of it.
 pub(crate) struct Case {
     /// For the test's output.
@@ -133,8 +146,8 @@ pub(crate) struct Case {
     pub(crate) says: String,
     /// Who hears of it.
     pub(crate) heard: Heard,
-    /// Whether the device tries again at the next sync, which leaves traces in the times of its folders.
-    pub(crate) is_retried: bool,
+    /// What the next sync tries again.
+    pub(crate) retries: Retries,
     /// Puts it right, as far as that is not done by publishing good specs with the first configuration.
     pub(crate) mend: Box<dyn Fn(&World)>,
 }
@@ -143,7 +156,16 @@ impl Case {
     /// A tip that the device refuses, and says so.
     pub(crate) fn tip(name: &'static str, reason: &'static str, says: &str, wrong: impl Fn(&World) + 'static) -> Self {
         let (wrong, mend) = (Box::new(wrong), Box::new(|_: &World| ()));
-        Self { name, wrong, reason, exit: 1, says: says.into(), heard: Heard::InStatus, is_retried: false, mend }
+        Self {
+            name,
+            wrong,
+            reason,
+            exit: 1,
+            says: says.into(),
+            heard: Heard::InStatus,
+            retries: Retries::Nothing,
+            mend,
+        }
     }
 
     /// What keeps the device from its hub.
@@ -176,9 +198,9 @@ impl Case {
         Self { says: says.into(), ..self }
     }
 
-    /// With a device that tries again.
-    pub(crate) fn retried(self) -> Self {
-        Self { is_retried: true, ..self }
+    /// With something that the next sync tries again.
+    pub(crate) fn retrying(self, retries: Retries) -> Self {
+        Self { retries, ..self }
     }
 
     fn check(&self, world: &World) {
@@ -224,14 +246,15 @@ impl Case {
         let before = (world.device.state(), world.exchange.hub.git(&["for-each-ref"]));
         self.check_refused(world);
         let after = world.device.state();
-        if self.is_retried {
-            let content = |state: &State| {
-                state.iter().map(|(path, stamp)| (path.clone(), stamp.content.clone())).collect::<Vec<_>>()
-            };
-            assert!(content(&before.0) == content(&after), "the state folder was changed");
-        } else {
-            assert!(before.0 == after, "the state folder was written to");
-        }
+        let changed = |(path, stamp): &(&PathBuf, &Stamp)| match self.retries {
+            Retries::Nothing => after.get(*path) != Some(stamp),
+            _ => after.get(*path).is_none_or(|other| other.content != stamp.content),
+        };
+        let changed: Vec<_> = before.0.iter().filter(changed).map(|(path, _)| path.file_name().unwrap()).collect();
+        let is_ledger = |name: &&OsStr| *name == "ledger.a" || *name == "ledger.b";
+        let expected = if self.retries == Retries::Push { changed.iter().all(is_ledger) } else { changed.is_empty() };
+        assert!(expected, "written to: {changed:?}");
+        assert_eq!(before.0.len(), after.len(), "files were left");
         assert_eq!(before.1, world.exchange.hub.git(&["for-each-ref"]));
     }
 
@@ -240,6 +263,7 @@ impl Case {
         world.device.unset();
         world.device.write_config(config);
         (self.mend)(world);
+        world.held.take();
         let tip = world.publish_next("hello again\n");
         world.device.sync_well();
         world.check_holds("hello again\n");
@@ -255,10 +279,9 @@ impl Case {
 pub(crate) fn check_all(cases: impl IntoIterator<Item = Case>, world: impl Fn() -> World) {
     let mut failed = Vec::new();
     for case in cases {
-        println!("-- {}", case.name);
-        if panic::catch_unwind(panic::AssertUnwindSafe(|| case.check(&world()))).is_err() {
-            failed.push(case.name);
+        if let Err(panic) = panic::catch_unwind(panic::AssertUnwindSafe(|| case.check(&world()))) {
+            failed.push(format!("{}: {}", case.name, panic.downcast_ref::<String>().map_or("", String::as_str)));
         }
     }
-    assert!(failed.is_empty(), "failed: {failed:#?}");
+    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
 }

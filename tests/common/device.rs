@@ -3,6 +3,8 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
+    env,
+    ffi::{OsStr, OsString},
     fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -42,6 +44,12 @@ pub(crate) struct Stamp {
 
 /// The state folder and everything in it.
 pub(crate) type State = BTreeMap<PathBuf, Stamp>;
+
+/// The program under test: the one that was built, or another build of it, such as one for another processor behind
+/// its emulator (`cross/sync-under-qemu`).
+fn giterd() -> OsString {
+    env::var_os("GITER_TEST_GITERD").unwrap_or_else(|| env!("CARGO_BIN_EXE_giterd").into())
+}
 
 impl Device {
     /// A device of an exchange that reaches the hub by the URL.
@@ -124,12 +132,12 @@ impl Device {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let giterd = env!("CARGO_BIN_EXE_giterd");
+        let giterd = giterd();
         let mut command = match &*self.view.borrow() {
-            Some(mounts) => mounts.enter(giterd),
-            None => Command::new(giterd),
+            Some(mounts) => mounts.enter(&giterd),
+            None => Command::new(&giterd),
         };
-        let inherited = std::env::vars_os().filter(|(key, _)| key.to_string_lossy().starts_with("GITERD_"));
+        let inherited = env::vars_os().filter(|(key, _)| key.to_string_lossy().starts_with("GITERD_"));
         for (key, _) in inherited {
             command.env_remove(key);
         }
@@ -227,7 +235,7 @@ impl Mounts {
         Self { holder, root }
     }
 
-    fn enter(&self, program: &str) -> Command {
+    fn enter(&self, program: &OsStr) -> Command {
         let mut nsenter = Command::new("nsenter");
         nsenter.arg("--target").arg(self.holder.id().to_string()).arg("--mount");
         if !is_root() {

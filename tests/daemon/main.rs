@@ -145,6 +145,18 @@ fn a_tick_without_a_change_says_nothing() {
 }
 
 #[test]
+fn a_heartbeat_is_pushed_although_nothing_changed() {
+    let site = Site::new(SPECS);
+    site.configure_file("30ms", "1h");
+    site.reconfigure("heartbeat = \"0s\"", "heartbeat = \"1s\"");
+    let daemon = site.start();
+    daemon.wait_for("debug: pushed status 1");
+    let lines = daemon.wait_for("debug: pushed status 2");
+    assert!(lines.iter().all(|line| line.starts_with("debug: ")), "{lines:?}");
+    daemon.stop();
+}
+
+#[test]
 fn a_hub_that_is_down_is_said_once_and_once_more_when_it_is_back() {
     let site = Site::new(SPECS);
     site.configure_file("30ms", "1h");
@@ -203,8 +215,7 @@ fn specs_that_cannot_be_read_release_nothing() {
     site.publish(&format!("{SPECS}{file}spec: {{path: {}, content: hello}}\n", path.display()));
     site.configure_file("1h", "20ms");
     assert_eq!(site.giterd("sync").status.code(), Some(0));
-    let config = fs::read_to_string(site.path("giterd.toml")).unwrap();
-    fs::write(site.path("giterd.toml"), config.replace("/files\"]", "/other\"]")).unwrap();
+    site.reconfigure("/files\"]", "/other\"]");
     let daemon = site.start();
     let lines = daemon.wait_for("debug: polled");
     assert!(warnings(&lines)[0].starts_with("warning: PathNotAllowed: "), "{lines:?}");
@@ -216,6 +227,6 @@ fn specs_that_cannot_be_read_release_nothing() {
     assert!(site.registers().contains("GPIO17 = \"high\""));
     assert!(site.statuses()[0].contains("not synced: PathNotAllowed: "), "{:?}", site.statuses());
     daemon.stop();
-    fs::write(site.path("giterd.toml"), config).unwrap();
+    site.reconfigure("/other\"]", "/files\"]");
     assert_eq!(site.giterd("sync").status.code(), Some(0));
 }

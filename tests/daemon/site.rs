@@ -102,6 +102,13 @@ impl Site {
         ));
     }
 
+    /// Replaces a part of the configuration.
+    pub(crate) fn reconfigure(&self, from: &str, to: &str) {
+        let text = fs::read_to_string(self.path("giterd.toml")).unwrap();
+        assert!(text.contains(from), "{text}");
+        fs::write(self.path("giterd.toml"), text.replace(from, to)).unwrap();
+    }
+
     /// Moves a pin or plays a failure: the simulated board's registers become these.
     pub(crate) fn play(&self, registers: &str) {
         fs::write(self.path("sim.new"), registers).unwrap();

@@ -1,6 +1,6 @@
 //! Broken parts, each of which must be found out: an invariant that nothing can break would prove nothing.
 
-use std::{io::Read, mem};
+use std::io::Read;
 
 use giter_edge::{
     api::{
@@ -61,7 +61,7 @@ impl Ledger for Late {
     }
 
     fn save(&mut self, record: &Record) -> Result<()> {
-        match mem::replace(&mut self.waiting, Some(record.clone())) {
+        match self.waiting.replace(record.clone()) {
             Some(waiting) => self.inner.save(&waiting),
             None => Ok(()),
         }

@@ -1,13 +1,20 @@
-//! The link through ssh against real git behind a real sshd.
+//! The link through ssh, and `giterd` as a program, against real git behind a real sshd.
 //!
 //! `cargo test --test ssh`; it needs git and openssh-server, and fails where they are missing.
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../contracts/link.rs"]
+mod contract;
+#[path = "../support/mod.rs"]
+mod support;
 
 mod fetch;
+mod hubs;
+mod kept;
 mod push;
 mod refusals;
+mod sync;
 
 use std::{io::Read, path::Path, time::Duration};
 

@@ -93,9 +93,9 @@ fn configurations() {
             world.device.set("BOARD", "toaster");
         }),
         Case::start("another agent at work", ("StateLocked", 2), "another giterd works on {board}/state", |world| {
-            *world.held.borrow_mut() = Some(StateLock::take(&world.device.path("state")).unwrap());
-        })
-        .mended(|world| *world.held.borrow_mut() = None),
+            let lock = StateLock::take(&world.device.path("state")).unwrap();
+            world.held.borrow_mut().push(Box::new(lock));
+        }),
     ];
     check_all(cases, World::by_file);
 }

@@ -1,5 +1,7 @@
 //! Manifests that say something else than they may: each is told where, by file, line, column and the field's path.
 
+use giter_edge::api::ConditionType;
+
 use super::common::{
     case::{Case, World, check_all},
     exchange::MANIFEST,
@@ -160,4 +162,30 @@ fn what_this_board_does_not_have() {
         manifest("an owner", "UnknownOwner", ":9:10: spec.owner: ", one("File", FILE) + "  owner: absent\n"),
     ];
     check_all(cases, World::by_file);
+}
+
+/// A path below a root that leads out of it is found when it is looked at, and the other resources are applied.
+#[test]
+fn a_path_through_a_link_out_of_the_roots() {
+    let world = World::by_file();
+    let files = world.device.path("files");
+    std::os::unix::fs::symlink("/etc", files.join("etc")).unwrap();
+    let file = one("File", &FILE.replace("{files}/motd", &format!("{}/etc/giter-motd", files.display())));
+    world.exchange.write("specs/pump-07/more.yaml", file);
+    world.exchange.write(MANIFEST, world.specs("changed\n"));
+    let tip = world.exchange.publish();
+    for _ in 0..2 {
+        let run = world.device.sync();
+        assert_eq!((run.said("reason"), run.exit), ("NotReady", Some(1)), "{}", run.err);
+        let says =
+            format!("1 of 4 resources are not ready, first File/one: PathNotAllowed: {}/etc is", files.display());
+        assert!(run.said("error").starts_with(&says), "{}", run.err);
+        assert!(run.said("hint").contains("give the path that it leads to"), "{}", run.err);
+    }
+    assert_eq!(std::fs::read_to_string(files.join("motd")).unwrap(), "changed\n");
+    assert!(!std::path::Path::new("/etc/giter-motd").exists());
+    let status = world.status();
+    assert_eq!((status.sequence, status.observed_revision), (2, Some(tip)));
+    let file = status.resources.iter().find(|resource| resource.key.to_string() == "File/one").unwrap();
+    assert_eq!(file.condition(ConditionType::Degraded).unwrap().reason.as_str(), "PathNotAllowed");
 }

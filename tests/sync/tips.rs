@@ -4,7 +4,8 @@ use std::fs;
 
 use super::common::{
     case::{Case, World, check_all},
-    exchange::{By, MANIFEST},
+    device::Device,
+    exchange::{By, Exchange, MANIFEST, status_ref},
 };
 
 /// Changes the specs in the work tree.
@@ -135,4 +136,25 @@ fn a_device_that_was_named_wrongly_is_judged_anew() {
     assert_eq!(world.device.sync().said("reason"), "DeviceNotFound");
     world.device.set("DEVICE", "pump-08");
     assert!(world.device.sync().out.starts_with("accepted "));
+}
+
+#[test]
+fn a_first_tip_that_is_refused_is_told_and_touches_nothing() {
+    let exchange = Exchange::new();
+    let device = Device::new(&exchange, &exchange.hub.path().display().to_string());
+    exchange.write(MANIFEST, "kind: [\n");
+    exchange.commit(By::Nobody);
+    exchange.push();
+    let run = device.sync();
+    assert_eq!((run.said("reason"), run.exit), ("UnsignedCommit", Some(1)), "{}{}", run.out, run.err);
+    assert_eq!(exchange.hub.git(&["rev-list", "--count", &status_ref()]), "1", "a status says so");
+    let before = device.state();
+    assert_eq!(device.sync().said("reason"), "UnsignedCommit");
+    assert!(before == device.state(), "the state folder was written to");
+    for verb in ["status", "plan"] {
+        let run = device.run(&[verb]);
+        assert_eq!((run.said("reason"), run.exit), ("NothingAccepted", Some(1)));
+        assert!(run.said("error").contains("is not signed"), "{}", run.err);
+    }
+    assert!(!device.path("sim.toml").exists());
 }

@@ -107,7 +107,7 @@ impl View {
     /// Whatever of the configuration, the root file, the board or the state folder cannot be read.
     pub fn open(config: &Path) -> Result<Self> {
         let config = read_config(config)?;
-        let board = board(&config)?;
+        let board = board(&config)?.beside_agent();
         let store = PackStore::at(&store_folder(&config));
         let agent = Agent::inspect(settings(&config)?, &store, &board, &mut SlotLedger::new(&config.state))?;
         Ok(Self { board, agent })

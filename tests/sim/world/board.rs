@@ -214,10 +214,9 @@ fn allow(path: &FilePath) -> Result<()> {
 /// Users and groups are known by number alone.
 fn owner(owner: Option<&Owner>) -> Result<(Option<u32>, Option<u32>)> {
     let number = |name: &Option<Box<str>>| {
-        let parse = |name: &Box<str>| {
-            name.parse().map_err(|_| Error::new(Reason::UnknownOwner, format!("nobody is called {name}")))
-        };
-        name.as_ref().map(parse).transpose()
+        let parse =
+            |name: &str| name.parse().map_err(|_| Error::new(Reason::UnknownOwner, format!("nobody is called {name}")));
+        name.as_deref().map(parse).transpose()
     };
     owner.map_or(Ok((None, None)), |owner| Ok((number(&owner.user)?, number(&owner.group)?)))
 }
