@@ -191,6 +191,17 @@ mod tests {
     }
 
     #[test]
+    fn what_a_failed_first_save_left_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut ledger = SlotLedger::new(dir.path());
+        assert_eq!(ledger.load().unwrap(), Record::default());
+        SlotLedger::new(dir.path()).save(&record(1)).unwrap();
+        let again = Record { advances: 7, ..record(1) };
+        ledger.save(&again).unwrap();
+        assert_eq!(SlotLedger::new(dir.path()).load().unwrap(), again);
+    }
+
+    #[test]
     fn a_failed_save_leaves_the_newest_record() {
         let dir = tempfile::tempdir().unwrap();
         let mut ledger = ledger(dir.path(), 1);

@@ -91,6 +91,12 @@ pub fn told(corrected: u32) -> u32 {
     if corrected < 8 { corrected } else { 1 << corrected.ilog2() }
 }
 
+/// Leaves out the resources that are not in hand: of older specs than the accepted ones, those that the accepted ones
+/// let go of, or never had there.
+pub fn keep_in_hand(bound: &mut Vec<Bound>, owned: &[Owned]) {
+    bound.retain(|bound| owned.iter().any(|owned| owned.is_for(&bound.resource.key, &bound.goal)));
+}
+
 impl Owned {
     fn is_for(&self, key: &ResourceKey, goal: &Goal) -> bool {
         self.key == *key && self.release.target() == goal.target()

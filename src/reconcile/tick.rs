@@ -240,6 +240,9 @@ impl Agent {
             _ => return Ok(()),
         };
         self.bind(&accepted, &generation, ports);
+        if let Some(older) = self.bound.as_mut().filter(|_| self.damaged) {
+            apply::keep_in_hand(older, &self.record.owned);
+        }
         Ok(())
     }
 

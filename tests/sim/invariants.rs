@@ -1,7 +1,7 @@
 //! What holds after every tick and every fault, whatever the story.
 //!
 //! Each failure has the name of what was broken: `start`, `tip`, `floor`, `objects`, `durable`, `sequence`,
-//! `chain`, `converged`, `idle`, `bounded`.
+//! `chain`, `converged`, `idle`, `bounded`, `bug`.
 
 use giter_edge::{
     api::{DeviceStatus, Oid, Reason, board::LedState, ledger::Record, object::Object},
@@ -89,6 +89,9 @@ impl Watch {
         before: Option<usize>,
         tick: &Tick,
     ) {
+        let failed = tick.outcomes.iter().filter_map(|outcome| outcome.error.as_ref());
+        let mut errors = failed.chain(&tick.sync_error).chain(&tick.publish_error);
+        assert!(errors.all(|error| error.reason() != Reason::Bug), "bug: {tick:?}");
         let world = world.get();
         let is_reached = reach == Reach::Hub && !world.hub.unreachable;
         let branch = world.hub.branches.get(BRANCH).copied();
