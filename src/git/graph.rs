@@ -1,7 +1,7 @@
 //! What a commit and a tree name, and what hangs below a tree.
 //!
-//! A name that is no path component (`..`, `.git`, one with a slash) is refused wherever it stands, so that nobody
-//! behind this module can walk out of a folder by following a tree. Symbolic links and submodules are not followed: a
+//! A name that is no path component (`..`, one with a slash, `.git` and what HFS+ and NTFS take for it) is refused
+//! wherever it stands, so that nobody behind this module can walk out of a folder by following a tree. Symbolic links and submodules are not followed: a
 //! link is a blob like any other, and the commit of a submodule is another repository's.
 
 use std::collections::HashSet;
@@ -55,7 +55,7 @@ pub fn lineage(objects: &dyn Objects, id: Oid) -> Result<Option<Lineage>> {
 /// `BadTreeEntry` for a name that is no path component; `PackInvalid` for bytes that are no tree.
 pub fn entries(id: Oid, data: &[u8]) -> impl Iterator<Item = Result<(Oid, ObjectKind)>> {
     let names = move |entry: gix::objs::tree::EntryRef<'_>| {
-        let options = component::Options { protect_windows: false, protect_hfs: false, protect_ntfs: false };
+        let options = component::Options { protect_windows: false, protect_hfs: true, protect_ntfs: true };
         gix::validate::path::component(entry.filename, None, options).map_err(|e| {
             let what = format!("tree {id} has an entry named {:?}", entry.filename.to_string());
             Error::new(Reason::BadTreeEntry, what).hint("remove that entry from the exchange").caused_by(e)
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn names_that_lead_elsewhere_are_refused() {
-        for name in [&b".."[..], b".", b"", b".git", b".GIT", b"a/b"] {
+        for name in [&b".."[..], b".", b"", b".git", b".GIT", ".g\u{200c}it".as_bytes(), b"GIT~1", b".git. ", b"a/b"] {
             let data = tree("100644", name);
             let entry = entries(Oid::new([0; 20]), &data).next().unwrap();
             assert_eq!(entry.unwrap_err().reason(), Reason::BadTreeEntry, "{name:?}");
