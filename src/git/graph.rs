@@ -30,13 +30,19 @@ pub struct Lineage {
 ///
 /// # Errors
 ///
-/// `PackInvalid` if it is no commit; those of [`Objects::read`].
+/// `BadCommit` if it is no commit, or one that is too long; those of [`Objects::read`].
 pub fn lineage(objects: &dyn Objects, id: Oid) -> Result<Option<Lineage>> {
-    let Some(object) = objects.read(id, limits::COMMIT_BYTES)? else { return Ok(None) };
-    let invalid = || Error::new(Reason::PackInvalid, format!("object {id} is named as a commit and is none"));
-    if object.kind != ObjectKind::Commit {
-        return Err(invalid());
-    }
+    let invalid = || {
+        Error::new(Reason::BadCommit, format!("object {id} is not a commit that can be verified"))
+            .hint("push a branch made by git itself")
+    };
+    let object = match objects.read(id, limits::COMMIT_BYTES) {
+        Ok(Some(object)) if object.kind == ObjectKind::Commit => object,
+        Ok(None) if !objects.has(id)? => return Ok(None),
+        Ok(_) => return Err(invalid()),
+        Err(error) if error.reason() == Reason::FileTooLarge => return Err(invalid().caused_by(error)),
+        Err(error) => return Err(error),
+    };
     let (mut tree, mut parents) = (None, Vec::new());
     for token in CommitRefIter::from_bytes(&object.data, HashKind::Sha1) {
         match token.map_err(|e| invalid().caused_by(e))? {
@@ -52,7 +58,7 @@ pub fn lineage(objects: &dyn Objects, id: Oid) -> Result<Option<Lineage>> {
 ///
 /// # Errors
 ///
-/// `BadTreeEntry` for a name that is no path component; `PackInvalid` for bytes that are no tree.
+/// `BadTreeEntry` for a name that is no path component, and for bytes that are no tree.
 pub fn entries(id: Oid, data: &[u8]) -> impl Iterator<Item = Result<(Oid, ObjectKind)>> {
     let names = move |entry: gix::objs::tree::EntryRef<'_>| {
         let options = component::Options { protect_windows: false, protect_hfs: true, protect_ntfs: true };
@@ -69,7 +75,7 @@ pub fn entries(id: Oid, data: &[u8]) -> impl Iterator<Item = Result<(Oid, Object
     TreeRefIter::from_bytes(data, HashKind::Sha1)
         .map(move |entry| match entry {
             Ok(entry) => names(entry),
-            Err(e) => Err(Error::new(Reason::PackInvalid, format!("tree {id} is damaged")).caused_by(e)),
+            Err(e) => Err(Error::new(Reason::BadTreeEntry, format!("tree {id} is malformed")).caused_by(e)),
         })
         .filter_map(Result::transpose)
 }
@@ -103,7 +109,7 @@ pub fn below(objects: &dyn Objects, root: Oid, seen: &mut HashSet<Oid>) -> Resul
 fn read(objects: &dyn Objects, id: Oid) -> Result<Vec<u8>> {
     match objects.read(id, limits::OBJECT_BYTES)? {
         Some(object) if object.kind == ObjectKind::Tree => Ok(object.data),
-        Some(_) => Err(Error::new(Reason::PackInvalid, format!("object {id} is named as a tree and is none"))),
+        Some(_) => Err(Error::new(Reason::BadTreeEntry, format!("object {id} is named as a tree and is none"))),
         None => Err(Error::new(Reason::PackInvalid, format!("tree {id} is missing"))),
     }
 }
@@ -138,7 +144,7 @@ mod tests {
         let data = tree("100644", b"x");
         for bad in [&data[..data.len() - 1], b"junk", b"999999 x\0aaaaaaaaaaaaaaaaaaaa"] {
             let entry = entries(Oid::new([0; 20]), bad).next().unwrap();
-            assert_eq!(entry.unwrap_err().reason(), Reason::PackInvalid);
+            assert_eq!(entry.unwrap_err().reason(), Reason::BadTreeEntry);
         }
     }
 }
