@@ -63,7 +63,9 @@ pub fn entries(id: Oid, data: &[u8]) -> impl Iterator<Item = Result<(Oid, Object
     let names = move |entry: gix::objs::tree::EntryRef<'_>| {
         let options = component::Options { protect_windows: false, protect_hfs: true, protect_ntfs: true };
         gix::validate::path::component(entry.filename, None, options).map_err(|e| {
-            let what = format!("tree {id} has an entry named {:?}", entry.filename.to_string());
+            let mut name = entry.filename.to_string();
+            name.truncate(name.floor_char_boundary(limits::NAME_BYTES));
+            let what = format!("tree {id} has an entry named {name:?}");
             Error::new(Reason::BadTreeEntry, what).hint("remove that entry from the exchange").caused_by(e)
         })?;
         Ok(match entry.mode.kind() {

@@ -216,7 +216,8 @@ fn manifests(
     let mut manifests = Vec::new();
     for entry in entries {
         if let Some(wrong) = wrong_entry(entry) {
-            let shown = entry.name.replace(char::is_control, "\u{fffd}");
+            let mut shown = entry.name.replace(char::is_control, "\u{fffd}");
+            shown.truncate(shown.floor_char_boundary(limits::NAME_BYTES));
             findings.push(finding(Reason::BadTreeEntry, &join(folder, &shown), wrong));
         } else if entry.kind == EntryKind::File && (entry.name.ends_with(".yaml") || entry.name.ends_with(".yml")) {
             manifests.push(entry);
@@ -278,6 +279,8 @@ fn wrong_entry(entry: &Entry) -> Option<String> {
         || gix::validate::path::component(entry.name.as_str().into(), None, unix).is_err()
     {
         Some("a name is UTF-8 without control characters, and not '.', '..' or a form of '.git'; rename it".into())
+    } else if entry.name.len() > limits::NAME_BYTES {
+        Some(format!("a name has at most {} bytes; rename it", limits::NAME_BYTES))
     } else {
         None
     }
