@@ -72,5 +72,7 @@ pub const HUB_LINES: usize = 256;
 pub const HUB_TEXT_BYTES: usize = 4 << 10;
 /// Most entries of one tree object that are read.
 pub const TREE_ENTRIES: usize = 65_536;
+/// Longest name of an entry of a device's folder, in bytes: Linux's `NAME_MAX`, past which nobody could check it out.
+pub const NAME_BYTES: usize = 255;
 /// Longest `specs/<device>` nesting, in path components.
 pub const DEVICE_DEPTH: usize = 8;

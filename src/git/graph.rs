@@ -1,7 +1,7 @@
 //! What a commit and a tree name, and what hangs below a tree.
 //!
-//! A name that is no path component (`..`, `.git`, one with a slash) is refused wherever it stands, so that nobody
-//! behind this module can walk out of a folder by following a tree. Symbolic links and submodules are not followed: a
+//! A name that is no path component (`..`, one with a slash, `.git` and what HFS+ and NTFS take for it) is refused
+//! wherever it stands, so that nobody behind this module can walk out of a folder by following a tree. Symbolic links and submodules are not followed: a
 //! link is a blob like any other, and the commit of a submodule is another repository's.
 
 use std::collections::HashSet;
@@ -30,13 +30,19 @@ pub struct Lineage {
 ///
 /// # Errors
 ///
-/// `PackInvalid` if it is no commit; those of [`Objects::read`].
+/// `BadCommit` if it is no commit, or one that is too long; those of [`Objects::read`].
 pub fn lineage(objects: &dyn Objects, id: Oid) -> Result<Option<Lineage>> {
-    let Some(object) = objects.read(id, limits::COMMIT_BYTES)? else { return Ok(None) };
-    let invalid = || Error::new(Reason::PackInvalid, format!("object {id} is named as a commit and is none"));
-    if object.kind != ObjectKind::Commit {
-        return Err(invalid());
-    }
+    let invalid = || {
+        Error::new(Reason::BadCommit, format!("object {id} is not a commit that can be verified"))
+            .hint("push a branch made by git itself")
+    };
+    let object = match objects.read(id, limits::COMMIT_BYTES) {
+        Ok(Some(object)) if object.kind == ObjectKind::Commit => object,
+        Ok(None) if !objects.has(id)? => return Ok(None),
+        Ok(_) => return Err(invalid()),
+        Err(error) if error.reason() == Reason::FileTooLarge => return Err(invalid().caused_by(error)),
+        Err(error) => return Err(error),
+    };
     let (mut tree, mut parents) = (None, Vec::new());
     for token in CommitRefIter::from_bytes(&object.data, HashKind::Sha1) {
         match token.map_err(|e| invalid().caused_by(e))? {
@@ -52,12 +58,14 @@ pub fn lineage(objects: &dyn Objects, id: Oid) -> Result<Option<Lineage>> {
 ///
 /// # Errors
 ///
-/// `BadTreeEntry` for a name that is no path component; `PackInvalid` for bytes that are no tree.
+/// `BadTreeEntry` for a name that is no path component, and for bytes that are no tree.
 pub fn entries(id: Oid, data: &[u8]) -> impl Iterator<Item = Result<(Oid, ObjectKind)>> {
     let names = move |entry: gix::objs::tree::EntryRef<'_>| {
-        let options = component::Options { protect_windows: false, protect_hfs: false, protect_ntfs: false };
+        let options = component::Options { protect_windows: false, protect_hfs: true, protect_ntfs: true };
         gix::validate::path::component(entry.filename, None, options).map_err(|e| {
-            let what = format!("tree {id} has an entry named {:?}", entry.filename.to_string());
+            let mut name = entry.filename.to_string();
+            name.truncate(name.floor_char_boundary(limits::NAME_BYTES));
+            let what = format!("tree {id} has an entry named {name:?}");
             Error::new(Reason::BadTreeEntry, what).hint("remove that entry from the exchange").caused_by(e)
         })?;
         Ok(match entry.mode.kind() {
@@ -69,7 +77,7 @@ pub fn entries(id: Oid, data: &[u8]) -> impl Iterator<Item = Result<(Oid, Object
     TreeRefIter::from_bytes(data, HashKind::Sha1)
         .map(move |entry| match entry {
             Ok(entry) => names(entry),
-            Err(e) => Err(Error::new(Reason::PackInvalid, format!("tree {id} is damaged")).caused_by(e)),
+            Err(e) => Err(Error::new(Reason::BadTreeEntry, format!("tree {id} is malformed")).caused_by(e)),
         })
         .filter_map(Result::transpose)
 }
@@ -103,7 +111,7 @@ pub fn below(objects: &dyn Objects, root: Oid, seen: &mut HashSet<Oid>) -> Resul
 fn read(objects: &dyn Objects, id: Oid) -> Result<Vec<u8>> {
     match objects.read(id, limits::OBJECT_BYTES)? {
         Some(object) if object.kind == ObjectKind::Tree => Ok(object.data),
-        Some(_) => Err(Error::new(Reason::PackInvalid, format!("object {id} is named as a tree and is none"))),
+        Some(_) => Err(Error::new(Reason::BadTreeEntry, format!("object {id} is named as a tree and is none"))),
         None => Err(Error::new(Reason::PackInvalid, format!("tree {id} is missing"))),
     }
 }
@@ -126,7 +134,7 @@ mod tests {
 
     #[test]
     fn names_that_lead_elsewhere_are_refused() {
-        for name in [&b".."[..], b".", b"", b".git", b".GIT", b"a/b"] {
+        for name in [&b".."[..], b".", b"", b".git", b".GIT", ".g\u{200c}it".as_bytes(), b"GIT~1", b".git. ", b"a/b"] {
             let data = tree("100644", name);
             let entry = entries(Oid::new([0; 20]), &data).next().unwrap();
             assert_eq!(entry.unwrap_err().reason(), Reason::BadTreeEntry, "{name:?}");
@@ -138,7 +146,7 @@ mod tests {
         let data = tree("100644", b"x");
         for bad in [&data[..data.len() - 1], b"junk", b"999999 x\0aaaaaaaaaaaaaaaaaaaa"] {
             let entry = entries(Oid::new([0; 20]), bad).next().unwrap();
-            assert_eq!(entry.unwrap_err().reason(), Reason::PackInvalid);
+            assert_eq!(entry.unwrap_err().reason(), Reason::BadTreeEntry);
         }
     }
 }

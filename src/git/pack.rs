@@ -46,7 +46,7 @@ pub fn write(objects: &[NewObject]) -> Result<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// `PackInvalid` if one is missing or of another kind; those of [`Objects::read`].
+/// `PackInvalid` if one is missing, `BadTreeEntry` if it is of another kind; those of [`Objects::read`].
 pub fn pick<'a>(
     objects: &'a dyn Objects,
     names: &'a [(Oid, ObjectKind)],
@@ -54,7 +54,7 @@ pub fn pick<'a>(
 ) -> impl Iterator<Item = Result<Object>> + 'a {
     names.iter().map(move |&(id, kind)| match objects.read(id, limit)? {
         Some(object) if object.kind == kind => Ok(object),
-        Some(_) => Err(Error::new(Reason::PackInvalid, format!("object {id} is not of the kind its tree says"))),
+        Some(_) => Err(Error::new(Reason::BadTreeEntry, format!("object {id} is not of the kind its tree says"))),
         None => Err(Error::new(Reason::PackInvalid, format!("object {id} is missing"))),
     })
 }

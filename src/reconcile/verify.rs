@@ -160,6 +160,8 @@ impl History<'_> {
         match self.objects.read(id, limits::COMMIT_BYTES) {
             Ok(Some(object)) if object.kind == ObjectKind::Commit => Ok(Some(object.data)),
             Ok(Some(_)) => Err(bad_commit(id, "it is another kind of object")),
+            // An annotated tag is none of the kinds that are read.
+            Ok(None) if self.objects.has(id)? => Err(bad_commit(id, "it is another kind of object")),
             Ok(None) => Ok(None),
             Err(error) if error.reason() == Reason::FileTooLarge => {
                 Err(bad_commit(id, "it is longer than any commit that is read").caused_by(error))

@@ -109,7 +109,7 @@ fn what_is_missing_is_refused(store: &mut dyn Store, pack: Pack<'_>) {
     let wrong = tree(&[("40000", "folder", objects[0].id)]);
     let bad = commit(wrong.id, &[], "wrong");
     let error = advance(store, pack, &base, &[objects[0].clone(), wrong, bad.clone()], bad.id).unwrap_err();
-    assert_eq!(error.reason(), Reason::PackInvalid);
+    assert_eq!(error.reason(), Reason::BadTreeEntry);
     // What was refused does not stand in the way of what is whole.
     let generation = advance(store, pack, &base, &objects, tip).unwrap();
     assert_holds(store, &generation, &objects);

@@ -216,7 +216,8 @@ fn manifests(
     let mut manifests = Vec::new();
     for entry in entries {
         if let Some(wrong) = wrong_entry(entry) {
-            let shown = entry.name.replace(char::is_control, "\u{fffd}");
+            let mut shown = entry.name.replace(char::is_control, "\u{fffd}");
+            shown.truncate(shown.floor_char_boundary(limits::NAME_BYTES));
             findings.push(finding(Reason::BadTreeEntry, &join(folder, &shown), wrong));
         } else if entry.kind == EntryKind::File && (entry.name.ends_with(".yaml") || entry.name.ends_with(".yml")) {
             manifests.push(entry);
@@ -270,14 +271,16 @@ fn file(source: &dyn Source, path: &str, entry: &Entry, limit: usize) -> Result<
 /// Why an entry cannot stand in a device's folder.
 fn wrong_entry(entry: &Entry) -> Option<String> {
     use gix::validate::path::component;
-    let unix = component::Options { protect_windows: false, protect_hfs: false, protect_ntfs: false };
+    let unix = component::Options { protect_windows: false, protect_hfs: true, protect_ntfs: true };
     let is_odd = |c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER;
     if matches!(entry.kind, EntryKind::Link | EntryKind::Submodule) {
         Some(format!("specs cannot hold {}; put the file itself here", entry.kind.describe()))
     } else if entry.name.contains(is_odd)
         || gix::validate::path::component(entry.name.as_str().into(), None, unix).is_err()
     {
-        Some("a name is UTF-8 without control characters, and not '.', '..' or '.git'; rename it".into())
+        Some("a name is UTF-8 without control characters, and not '.', '..' or a form of '.git'; rename it".into())
+    } else if entry.name.len() > limits::NAME_BYTES {
+        Some(format!("a name has at most {} bytes; rename it", limits::NAME_BYTES))
     } else {
         None
     }
