@@ -8,6 +8,7 @@ mod decode;
 mod demo;
 mod get;
 mod git;
+mod history;
 mod init;
 mod layout;
 mod lint;
@@ -49,6 +50,7 @@ enum Verb {
     Get(get::Args),
     Lint(lint::Args),
     Verify(verify::Args),
+    History(history::Args),
     Decode(decode::Args),
     Demo(demo::Args),
 }
@@ -70,6 +72,7 @@ fn run(Cli { repo, output, verb }: Cli) -> Result<Exit> {
         Verb::Get(args) => get::run(args, &repo, output),
         Verb::Lint(args) => lint::run(args, repo, output),
         Verb::Verify(args) => verify::run(args, &repo, output),
+        Verb::History(args) => history::run(args, &repo, output),
         Verb::Decode(args) => decode::run(args, output),
         Verb::Demo(args) => demo::run(args),
     }

@@ -158,10 +158,10 @@ fn proof(stage: &mut Stage<impl Write>) -> Result<()> {
     stage.run(&format!("git -C exchange fetch -q origin {STATUS}:{STATUS}"), 0)?;
     let unknown = !stage.ask(&format!("git -C exchange verify-commit {STATUS}"))?.is_good();
     stage.claim("a status by a key that the publisher's git does not know proves nothing", unknown)?;
-    let add = r#"echo "pump-07 namespaces=\"git\" $(cat device/device.key.pub)" >> exchange/allowed_signers"#;
+    let add = r#"echo "pump-07@giter namespaces=\"git\" $(cat device/device.key.pub)" >> exchange/allowed_signers"#;
     stage.run(add, 0)?;
     let verified = stage.run(&format!("git -C exchange verify-commit {STATUS}"), 0)?;
-    let good = verified.stderr.contains("Good \"git\" signature for pump-07");
+    let good = verified.stderr.contains("Good \"git\" signature for pump-07@giter");
     stage.claim("the signature is the device's", good)?;
     let log = stage.run(&format!("git -C exchange log --format='%h %s%n%n%b' {STATUS}"), 0)?.stdout;
     let told = ["drift corrected", "UnsignedCommit"].iter().all(|event| log.contains(event));

@@ -257,7 +257,9 @@ impl<'a> Audit<'a> {
         let what = match missing.saturating_sub(self.unread) {
             0 => return None,
             1 if missing == 1 => format!("status {first} is not in the record"),
-            lost if lost < missing => format!("{lost} of the statuses {first} to {} are not in the record", sequence - 1),
+            lost if lost < missing => {
+                format!("{lost} of the statuses {first} to {} are not in the record", sequence - 1)
+            }
             _ => format!("statuses {first} to {} are not in the record", sequence - 1),
         };
         let begins = if self.before.is_none() { ", which begins here" } else { "" };

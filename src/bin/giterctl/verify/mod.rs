@@ -144,7 +144,9 @@ fn witness(git: &Git, status_ref: &StatusRef, chain: &Chain, audit: &mut Audit<'
         let (count, commit) = (elsewhere.count, elsewhere.commit.short());
         let wrong = match elsewhere.is_ahead {
             true => (Reason::StatusReplayed, format!("the ref was set back to it from {commit}, its log says")),
-            false => (Reason::StatusForked, format!("the ref held {count} other statuses, {commit} the last, its log says")),
+            false => {
+                (Reason::StatusForked, format!("the ref held {count} other statuses, {commit} the last, its log says"))
+            }
         };
         audit.add(status_ref.tip, None, None, wrong);
     }
