@@ -9,7 +9,7 @@
 //! 5. its number, boot and uptime follow from the statuses before;
 //! 6. the commit of the exchange that it observed is of the branch, and descends from the one observed before.
 //!
-//! Git's wall clock is not asked. A record that was cut off at its end cannot be told from one that ends there, but by
+//! No wall clock is asked. A record that was cut off at its end cannot be told from one that ends there, but by
 //! the ref's own log.
 
 use std::collections::HashMap;
@@ -43,7 +43,7 @@ pub(crate) struct Audit<'a> {
     /// The commit before the first one, where the repository lacks it.
     missing: Option<Oid>,
     record: Record,
-    /// The latest date of a proven commit.
+    /// The latest date of any commit so far: each vouches for those before it.
     latest: i64,
     before: Option<Said>,
     boots: HashMap<[u8; 16], Moment>,
@@ -114,6 +114,7 @@ impl<'a> Audit<'a> {
             }
         };
         let date = Some(entry.date);
+        self.latest = self.latest.max(entry.date);
         if let Err(wrong) = self.prove(&entry) {
             self.add(commit, None, date, wrong);
             return Ok(());
@@ -154,13 +155,12 @@ impl<'a> Audit<'a> {
             let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
             (error.reason(), format!("its signature proves nothing: {error}{cause}"))
         })?;
-        let at = self.latest.max(entry.date);
+        let at = self.latest;
         match self.own.judge(&key, sshsig::GIT, at) {
             Ok(_) => {}
             Err(_) if self.own.signers().is_empty() => self.meet(entry, &key)?,
             Err(distrust) => return Err((distrust.reason(), self.distrusted(&key, distrust, at))),
         }
-        self.latest = at;
         self.record.key = Some(key);
         Ok(())
     }

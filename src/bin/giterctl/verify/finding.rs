@@ -88,9 +88,9 @@ impl Findings {
         }
     }
 
-    /// The reason of the worst one that is kept.
+    /// The reason of the worst one that is kept, the first of equals.
     pub(crate) fn worst(&self) -> Option<Reason> {
-        self.kept.iter().map(|finding| finding.reason).max_by_key(|reason| Verdict::of(*reason))
+        self.kept.iter().rev().map(|finding| finding.reason).max_by_key(|reason| Verdict::of(*reason))
     }
 }
 

@@ -71,7 +71,8 @@ pub(crate) fn run(args: Args, repo: &Path, output: Output) -> Result<Exit> {
         Output::Yaml => cli::yaml(&Report::from(&*audited))?,
         Output::Json => cli::json(&Report::from(&*audited))?,
     })?;
-    let worst = audited.iter().map(Audited::findings).max_by_key(|findings| findings.verdict);
+    // Of equals, `max_by_key` takes the last.
+    let worst = audited.iter().rev().map(Audited::findings).max_by_key(|findings| findings.verdict);
     match worst.and_then(Findings::worst) {
         None => Ok(Exit::Done),
         Some(reason) => {
