@@ -5,7 +5,7 @@ use giter_edge::api::{Condition, ConditionType, condition::Text, status::Clock};
 use super::{
     device,
     forge::{Hub, condition, resource},
-    support::{World, golden, without_names},
+    support::{golden, without_dates, without_names},
 };
 
 /// A record in which everything happens once.
@@ -146,11 +146,5 @@ fn what_the_agent_did_is_told() {
     let world = device::published();
     device::live(&world);
     let told = world.giterctl(&["-C", "hub.git", "history", "pump-07"]).good();
-    golden("history-agent.txt", without_names(&without_dates(&world, &told)));
-}
-
-/// The table without its dates, which are the wall clock's.
-fn without_dates(world: &World, text: &str) -> String {
-    let line = |line: &str| format!("{}\n", line.split_at_checked(23).map_or(line, |(_, rest)| rest));
-    world.without_dir(&text.lines().map(line).collect::<String>())
+    golden("history-agent.txt", without_dates(&without_names(&told)));
 }

@@ -92,7 +92,11 @@ impl Record {
             None => match self.read(at)? {
                 Ok(read) => read,
                 Err((date, flaw)) => {
-                    let event = Event { resource: None, kind: Kind::Unreadable, message: flaw.to_string() };
+                    let event = Event {
+                        resource: None,
+                        kind: Kind::Unreadable,
+                        message: format!("this status cannot be read: {flaw}"),
+                    };
                     return Ok(Step { commit, date, sequence: None, events: vec![event] });
                 }
             },

@@ -142,11 +142,16 @@ fn audit(
 /// What the ref's log knows of, and the chain does not hold.
 fn witness(git: &Git, status_ref: &StatusRef, chain: &Chain, audit: &mut Audit<'_>) -> Result<()> {
     if let Some(elsewhere) = chain::elsewhere(git, status_ref, chain)? {
-        let (count, commit) = (elsewhere.count, elsewhere.commit.short());
-        let wrong = match elsewhere.is_ahead {
-            true => (Reason::StatusReplayed, format!("the ref was set back to it from {commit}, its log says")),
-            false => {
-                (Reason::StatusForked, format!("the ref held {count} other statuses, {commit} the last, its log says"))
+        let commit = elsewhere.commit.short();
+        let wrong = match (elsewhere.is_ahead, elsewhere.count) {
+            (true, _) => (Reason::StatusReplayed, format!("the ref was set back to it from {commit}, its log says")),
+            (_, 1) => {
+                (Reason::StatusForked, format!("the ref held {commit}, which is not in its record, its log says"))
+            }
+            (_, many) => {
+                let what =
+                    format!("the ref held {many} commits that are not in its record, {commit} the last, its log says");
+                (Reason::StatusForked, what)
             }
         };
         audit.add(status_ref.tip, None, None, wrong);
