@@ -206,6 +206,22 @@ reasons! {
     ResourceNotFound: FixManifest, No;
     /// The file is not a device's status.
     StatusInvalid: Retry, No;
+    /// Statuses are missing from a device's record.
+    StatusGap: Retry, No;
+    /// The repository lacks an object of a device's record.
+    ObjectMissing: Retry, No;
+    /// The status contradicts the one before it.
+    StatusImplausible: Retry, No;
+    /// The status names a commit that the branch does not hold, or an older one than before.
+    RevisionUnproven: Retry, No;
+    /// Nobody has said which key is the device's.
+    DeviceKeyUnknown: FixConfig, No;
+    /// The device's record was told a second time, or put back.
+    StatusReplayed: FixKeys, No;
+    /// Two boards speak with one key.
+    StatusForked: FixKeys, No;
+    /// The status speaks of another device than its ref.
+    WrongDevice: FixKeys, No;
     /// A step of the demo is not as told.
     NotAsTold: Bug, Bug;
 

@@ -48,6 +48,10 @@ pub const LATEST_DATE: i64 = 253_402_300_799;
 pub const SIGNERS: usize = 256;
 /// Largest allowed_signers file, in bytes.
 pub const SIGNERS_BYTES: usize = 256 << 10;
+/// Most keys of devices in a publisher's allowed_signers file.
+pub const FLEET_SIGNERS: usize = 65_536;
+/// Largest allowed_signers file of a publisher, in bytes.
+pub const FLEET_SIGNERS_BYTES: usize = 16 << 20;
 /// Largest configuration, key or board file, in bytes.
 pub const CONFIG_BYTES: usize = 64 << 10;
 /// Largest file that names users or groups, in bytes.

@@ -70,8 +70,38 @@ pub fn print(text: impl fmt::Display) -> Result<()> {
     let mut out = io::stdout().lock();
     match write!(out, "{text}").and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        done => done.map_err(|error| Error::new(Reason::Stopped, "cannot write to stdout").caused_by(error)),
+        done => done.map_err(unwritten),
     }
+}
+
+fn unwritten(error: io::Error) -> Error {
+    Error::new(Reason::Stopped, "cannot write to stdout").caused_by(error)
+}
+
+/// Writes data to stdout piece by piece, as far as somebody reads it: a closed pipe ends it, and is not an error.
+///
+/// # Errors
+///
+/// That of the first piece that is one, after the pieces before it; `Stopped` if stdout cannot be written for another
+/// reason than a closed pipe.
+pub fn stream(pieces: impl IntoIterator<Item = Result<String>>) -> Result<()> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut failed = None;
+    let mut written = Ok(());
+    for piece in pieces {
+        match piece {
+            Ok(piece) => written = out.write_all(piece.as_bytes()),
+            Err(error) => failed = Some(error),
+        }
+        if failed.is_some() || written.is_err() {
+            break;
+        }
+    }
+    let written = match written.and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        done => done.map_err(unwritten),
+    };
+    failed.map_or(written, Err)
 }
 
 /// Writes talk to stderr, where a closed pipe is nobody's concern.

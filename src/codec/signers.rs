@@ -70,20 +70,37 @@ impl Keyring {
     ///
     /// `BadSigners` with the line, if the file is too large or has a line that is not understood whole.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self> {
+        Self::read(name, bytes, (limits::SIGNERS_BYTES, limits::SIGNERS), |_| true)
+    }
+
+    /// Reads the keys of a fleet from a publisher's allowed_signers file: the lines with a principal that ends in
+    /// `place`, such as `@giter`. Other lines, where people's keys of any type stand, are not looked at.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse), for these lines.
+    pub fn parse_fleet(name: &str, bytes: &[u8], place: &str) -> Result<Self> {
+        let is_of_fleet = |line: &str| {
+            field(line).is_none_or(|(principals, _)| principals.split(',').any(|pattern| pattern.ends_with(place)))
+        };
+        Self::read(name, bytes, (limits::FLEET_SIGNERS_BYTES, limits::FLEET_SIGNERS), is_of_fleet)
+    }
+
+    fn read(name: &str, bytes: &[u8], (size, count): (usize, usize), counts: impl Fn(&str) -> bool) -> Result<Self> {
         let bad = |place: String, what: String| Error::new(Reason::BadSigners, format!("{place}: {what}"));
-        if bytes.len() > limits::SIGNERS_BYTES {
-            return Err(bad(name.into(), format!("it has more than {} bytes", limits::SIGNERS_BYTES)));
+        if bytes.len() > size {
+            return Err(bad(name.into(), format!("it has more than {size} bytes")));
         }
         let mut signers = Vec::new();
         for (number, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
             let place = || format!("{name}:{}", number + 1);
             let line = str::from_utf8(line).map_err(|e| bad(place(), "it is not text".into()).caused_by(e))?;
             let line = line.trim_matches(is_blank);
-            if line.is_empty() || line.starts_with('#') {
+            if line.is_empty() || line.starts_with('#') || !counts(line) {
                 continue;
             }
-            if signers.len() == limits::SIGNERS {
-                return Err(bad(place(), format!("there are more than {} keys", limits::SIGNERS)));
+            if signers.len() == count {
+                return Err(bad(place(), format!("there are more than {count} keys")));
             }
             signers.push(signer(line).map_err(|what| bad(place(), what).hint(FORM))?);
         }
@@ -93,6 +110,12 @@ impl Keyring {
     /// The signers, in the order of the file.
     pub fn signers(&self) -> &[Signer] {
         &self.0
+    }
+
+    /// Those of the signers whose principals match the one given, as patterns of ssh_config(5).
+    #[must_use]
+    pub fn of(&self, principal: &str) -> Self {
+        Self(self.0.iter().filter(|signer| list_matches(&signer.principals, principal)).cloned().collect())
     }
 
     /// Whether a signature by this key in this namespace counts at the given second since 1970, and whose it then is.
@@ -416,6 +439,19 @@ mod tests {
         assert_eq!(ring.judge(&key(1), "git", 1_795_000_000).unwrap_err().reason(), Reason::KeyNotValid);
         let file_only = super::Keyring::new(ring.signers()[1..2].to_vec());
         assert_eq!(file_only.judge(&key(1), "git", 0).unwrap_err(), Distrust::Namespace);
+    }
+
+    #[test]
+    fn a_fleets_keys_are_read_among_peoples() {
+        let line = |who: &str, seed| format!("{who} {}\n", key(seed).to_openssh());
+        let text = format!("ops@plant-7 ssh-rsa AAAA\n{}{}", line("pump-07@giter", 1), line("site-a/*@giter", 2));
+        let ring = Keyring::parse_fleet("allowed_signers", text.as_bytes(), "@giter").unwrap();
+        let keys = |principal| ring.of(principal).signers().iter().map(|signer| signer.key).collect::<Vec<_>>();
+        assert_eq!(keys("pump-07@giter"), [key(1)]);
+        assert_eq!(keys("site-a/pump-08@giter"), [key(2)]);
+        assert_eq!(keys("pump-09@giter"), []);
+        let error = Keyring::parse_fleet("x", b"\npump-07@giter ssh-rsa AAAA", "@giter").unwrap_err();
+        assert!(error.to_string().starts_with("x:2: ssh-rsa keys are not accepted"), "{error}");
     }
 
     #[test]

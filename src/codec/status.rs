@@ -197,8 +197,8 @@ impl<'a> From<&'a ResourceStatus> for ResourceStatusView<'a> {
     }
 }
 
-/// RFC 9562, section 4: 8-4-4-4-12 hexadecimal digits.
-fn uuid(bytes: &[u8; 16]) -> String {
+/// A boot id as the kernel writes it (RFC 9562, section 4): 8-4-4-4-12 hexadecimal digits.
+pub fn uuid(bytes: &[u8; 16]) -> String {
     let mut text = String::with_capacity(36);
     for (at, byte) in bytes.iter().enumerate() {
         if matches!(at, 4 | 6 | 8 | 10) {

@@ -51,9 +51,12 @@ pub fn status_commit(draft: StatusDraft<'_>, key: &SecretKey) -> Result<[NewObje
     Ok([blob, tree, commit])
 }
 
+/// How the principals of devices end.
+pub const PLACE: &str = "@giter";
+
 /// Who a device is in its commits and in an allowed_signers file: `<device>@giter`.
 pub fn principal(device: &DeviceId) -> String {
-    format!("{device}@giter")
+    format!("{device}{PLACE}")
 }
 
 /// Names an object by its hash.

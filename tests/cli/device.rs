@@ -30,10 +30,38 @@ fn world() -> World {
     world
 }
 
-fn published() -> World {
+/// The same, with the specs at the hub.
+pub(crate) fn published() -> World {
     let world = world();
     world.git(&["-C", "exchange", "push", "-q", "origin", "main"]);
     world
+}
+
+/// Syncs through drift, a change of the specs, a tip that is refused, and the way out of it.
+pub(crate) fn live(world: &World) {
+    let relay = "exchange/specs/pump-07/pump-relay.yaml";
+    let publish = |message: &str, sign: &str| {
+        world.git(&["-C", "exchange", "commit", "-q", "-a", "--allow-empty", sign, "-m", message]);
+        world.git(&["-C", "exchange", "push", "-q", "-f", "origin", "main"]);
+    };
+    let sync = |code| {
+        let ran = world.giterd(&["--config", "giterd.toml", "sync"]);
+        assert_eq!(ran.code, Some(code), "{}", ran.stderr);
+    };
+    sync(0);
+    for value in [3, 4] {
+        world.write("sim.toml", format!("[gpio]\nGPIO17 = \"high\"\n[led]\nACT = {value}\n"));
+        sync(0);
+    }
+    world.write(relay, world.read(relay).replace("value: high", "value: low"));
+    publish("stop the pump", "-S");
+    sync(0);
+    publish("unsigned", "--no-gpg-sign");
+    sync(1);
+    world.git(&["-C", "exchange", "reset", "-q", "--hard", "HEAD~"]);
+    std::fs::remove_file(world.path("exchange/specs/pump-07/activity.yaml")).unwrap();
+    publish("without the LED", "-S");
+    sync(0);
 }
 
 /// Everything that giterd says, without what differs from run to run.

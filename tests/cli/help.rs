@@ -9,6 +9,8 @@ fn giterctl_says_what_it_can_do() {
     golden("help-init.txt", world.giterctl(&["init", "--help"]).good());
     golden("help-get.txt", world.giterctl(&["get", "--help"]).good());
     golden("help-lint.txt", world.giterctl(&["lint", "--help"]).good());
+    golden("help-verify.txt", world.giterctl(&["verify", "--help"]).good());
+    golden("help-history.txt", world.giterctl(&["history", "--help"]).good());
     golden("help-decode.txt", world.giterctl(&["decode", "--help"]).good());
     golden("help-demo.txt", world.giterctl(&["demo", "--help"]).good());
     let version = concat!("giterctl ", env!("CARGO_PKG_VERSION"), "\n");
@@ -25,7 +27,16 @@ fn giterd_says_what_it_can_do() {
 #[test]
 fn a_wrong_call_is_the_callers_to_mend() {
     let world = World::new();
-    for args in [&[][..], &["nope"], &["get", "-o", "xml"], &["get", "Not_A_Device"], &["init"], &["lint", "a", "b"]] {
+    for args in [
+        &[][..],
+        &["nope"],
+        &["get", "-o", "xml"],
+        &["get", "Not_A_Device"],
+        &["init"],
+        &["lint", "a", "b"],
+        &["verify", "Not_A_Device"],
+        &["history"],
+    ] {
         let ran = world.giterctl(args);
         assert_eq!((ran.code, &*ran.stdout), (Some(2), ""), "{args:?}");
         assert!(ran.stderr.ends_with("reason: Usage\n"), "{args:?}: {}", ran.stderr);

@@ -6,8 +6,11 @@
 mod decode;
 mod demo;
 mod device;
+mod forge;
 mod get;
 mod help;
+mod history;
 mod init;
 mod lint;
 mod support;
+mod verify;

@@ -157,3 +157,25 @@ pub(crate) fn without_names(text: &str) -> String {
     out.pop();
     out
 }
+
+/// The text with its dates, such as `2026-11-21T05:17:09Z`, as `[DATE]`.
+pub(crate) fn without_dates(text: &str) -> String {
+    const FORM: &str = "0000-00-00T00:00:00Z";
+    let is_date = |text: &str| {
+        text.len() == FORM.len()
+            && text
+                .bytes()
+                .zip(FORM.bytes())
+                .all(|(byte, form)| if form == b'0' { byte.is_ascii_digit() } else { byte == form })
+    };
+    let word = |word: &str| match word.trim_end_matches('\n') {
+        trimmed if is_date(trimmed) => format!("[DATE]{}", &word[trimmed.len()..]),
+        _ => word.to_owned(),
+    };
+    text.split_inclusive([' ', '\n'])
+        .map(|piece| match piece.strip_suffix(' ') {
+            Some(bare) => word(bare) + " ",
+            None => word(piece),
+        })
+        .collect()
+}

@@ -11,7 +11,8 @@ use std::{
 
 use giter_edge::api::{Error, Reason, Result};
 
-/// `git -C DIR`, in a fixed language. Variables that would lead it to another repository do not count.
+/// `git -C DIR`, in a fixed language. Variables that would lead it to another repository do not count, nor do objects
+/// that were put in the place of others: devices know of none.
 pub(crate) struct Git {
     dir: PathBuf,
 }
@@ -88,7 +89,7 @@ impl Git {
 
     fn command(&self) -> Command {
         let mut command = Command::new("git");
-        command.arg("-C").arg(&self.dir).env("LC_ALL", "C");
+        command.arg("-C").arg(&self.dir).env("LC_ALL", "C").env("GIT_NO_REPLACE_OBJECTS", "1");
         for elsewhere in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX"] {
             command.env_remove(elsewhere);
         }

@@ -3,15 +3,18 @@
 //! One file or folder per verb. It uses the publisher's own `git` and `ssh-keygen`, with their settings and keys, and
 //! judges manifests with the validator that the device has. Data goes to stdout and talk to stderr.
 
+mod chain;
 mod decode;
 mod demo;
 mod get;
 mod git;
+mod history;
 mod init;
 mod layout;
 mod lint;
 mod repository;
 mod statusfile;
+mod verify;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -46,6 +49,8 @@ enum Verb {
     Init(init::Args),
     Get(get::Args),
     Lint(lint::Args),
+    Verify(verify::Args),
+    History(history::Args),
     Decode(decode::Args),
     Demo(demo::Args),
 }
@@ -66,6 +71,8 @@ fn run(Cli { repo, output, verb }: Cli) -> Result<Exit> {
         Verb::Init(args) => init::run(args),
         Verb::Get(args) => get::run(args, &repo, output),
         Verb::Lint(args) => lint::run(args, repo, output),
+        Verb::Verify(args) => verify::run(args, &repo, output),
+        Verb::History(args) => history::run(args, &repo, output),
         Verb::Decode(args) => decode::run(args, output),
         Verb::Demo(args) => demo::run(args),
     }

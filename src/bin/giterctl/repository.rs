@@ -120,7 +120,12 @@ fn status(batch: &mut Batch, commit: &str, device: &str) -> Result<DeviceStatus>
     Err(Error::new(Reason::StatusInvalid, format!("its commit holds neither {}", statusfile::NAMES.join(" nor "))))
 }
 
-fn commit(git: &Git, revision: Option<&str>) -> Result<String> {
+/// The commit of the exchange that is meant: the one given, or else HEAD, or else the only branch.
+///
+/// # Errors
+///
+/// `BranchNotFound`.
+pub(crate) fn commit(git: &Git, revision: Option<&str>) -> Result<String> {
     let verify =
         |name: &str| git.ask(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{name}^{{commit}}")]);
     if let Ok(commit) = verify(revision.unwrap_or("HEAD"))? {

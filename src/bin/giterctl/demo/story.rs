@@ -158,14 +158,17 @@ fn proof(stage: &mut Stage<impl Write>) -> Result<()> {
     stage.run(&format!("git -C exchange fetch -q origin {STATUS}:{STATUS}"), 0)?;
     let unknown = !stage.ask(&format!("git -C exchange verify-commit {STATUS}"))?.is_good();
     stage.claim("a status by a key that the publisher's git does not know proves nothing", unknown)?;
-    let add = r#"echo "pump-07 namespaces=\"git\" $(cat device/device.key.pub)" >> exchange/allowed_signers"#;
+    let add = r#"echo "pump-07@giter namespaces=\"git\" $(cat device/device.key.pub)" >> exchange/allowed_signers"#;
     stage.run(add, 0)?;
     let verified = stage.run(&format!("git -C exchange verify-commit {STATUS}"), 0)?;
-    let good = verified.stderr.contains("Good \"git\" signature for pump-07");
+    let good = verified.stderr.contains("Good \"git\" signature for pump-07@giter");
     stage.claim("the signature is the device's", good)?;
-    let log = stage.run(&format!("git -C exchange log --format='%h %s%n%n%b' {STATUS}"), 0)?.stdout;
-    let told = ["drift corrected", "UnsignedCommit"].iter().all(|event| log.contains(event));
-    stage.claim("the history of the status is the log of all that happened", told)?;
+    let verified = stage.run("giterctl -C exchange verify", 0)?.stdout;
+    let proven = verified.lines().nth(1).is_some_and(|row| row.starts_with("pump-07 ") && row.ends_with(" Proven"));
+    stage.claim("and so the whole record is: no status is missing, told twice or forged", proven)?;
+    let told = stage.run("giterctl -C exchange history pump-07", 0)?.stdout;
+    let is_told = ["drifted: corrected once", "UnsignedCommit"].iter().all(|event| told.contains(event));
+    stage.claim("the record is the log of all that happened", is_told)?;
     let shown = stage.ask(&format!("git -C exchange show --format= {STATUS}"))?.stdout;
     let reads = shown.contains("+  reason: UnsignedCommit");
     stage.claim("and reads as YAML in `git log -p`, by way of giterctl decode", reads)

@@ -1,0 +1,285 @@
+//! The walk over one device's record, from its first status to its last.
+//!
+//! Each status is taken in steps, and the first that fails ends them, since what is not proven says nothing:
+//!
+//! 1. it is a commit with at most one parent, and the bytes are what its name stands for;
+//! 2. its signature is by a key that is the device's, valid at the latest date so far;
+//! 3. it holds one status that can be read;
+//! 4. the status is of the device that the ref is named after;
+//! 5. its number, boot and uptime follow from the statuses before;
+//! 6. the commit of the exchange that it observed is of the branch, and descends from the one observed before.
+//!
+//! No wall clock is asked. A record that was cut off at its end cannot be told from one that ends there, but by
+//! the ref's own log.
+
+use std::collections::HashMap;
+
+use giter_edge::{
+    api::{DeviceStatus, Oid, Reason, Result},
+    codec::{
+        calendar::Utc,
+        commit,
+        pubkey::PublicKey,
+        signers::{Distrust, Keyring},
+        sshsig,
+        status::uuid,
+    },
+    git::commit::PLACE,
+};
+
+use super::{
+    finding::{Finding, Findings},
+    lineage::Lineage,
+};
+use crate::chain::{Entry, Flaw};
+
+/// The walk, as far as it has come.
+pub(crate) struct Audit<'a> {
+    device: &'a str,
+    /// The keys that are the device's.
+    own: Keyring,
+    /// The keys of all devices, to name the holder of a wrong one.
+    fleet: &'a Keyring,
+    /// The commit before the first one, where the repository lacks it.
+    missing: Option<Oid>,
+    record: Record,
+    /// The latest date of any commit so far: each vouches for those before it.
+    latest: i64,
+    before: Option<Said>,
+    boots: HashMap<[u8; 16], Moment>,
+    /// Commits since `before` that are the device's and cannot be read.
+    unread: u64,
+}
+
+/// What the walk found.
+#[derive(Default)]
+pub(crate) struct Record {
+    /// What is wrong.
+    pub(crate) findings: Findings,
+    /// The numbers of the first and the last status that are proven.
+    pub(crate) numbers: Option<(u64, u64)>,
+    /// The date of the last proven commit, in seconds since 1970.
+    pub(crate) last: Option<i64>,
+    /// What the last proven status observed.
+    pub(crate) revision: Option<Oid>,
+    /// The key that signed the last one.
+    pub(crate) key: Option<PublicKey>,
+}
+
+/// What of a status the next one is held against.
+struct Said {
+    sequence: u64,
+    boot_id: [u8; 16],
+    uptime: u64,
+    revision: Option<Oid>,
+}
+
+/// Where a boot stood when it was last heard of.
+#[derive(Clone, Copy)]
+struct Moment {
+    sequence: u64,
+    uptime: u64,
+}
+
+/// What is wrong with a status, before it is known which one it is.
+type Wrong = (Reason, String);
+
+impl<'a> Audit<'a> {
+    /// The walk over the record of a device with these keys, whose first commit names one that is missing, or none.
+    pub(crate) fn new(device: &'a str, own: Keyring, fleet: &'a Keyring, missing: Option<Oid>) -> Self {
+        Self {
+            device,
+            own,
+            fleet,
+            missing,
+            record: Record::default(),
+            latest: 0,
+            before: None,
+            boots: HashMap::new(),
+            unread: 0,
+        }
+    }
+
+    /// Takes the next commit.
+    ///
+    /// # Errors
+    ///
+    /// The exchange's history cannot be asked.
+    pub(crate) fn take(&mut self, commit: Oid, entry: Result<Entry, Flaw>, lineage: &mut Lineage<'_>) -> Result<()> {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(Flaw { reason, what }) => {
+                self.add(commit, None, None, (reason, what));
+                return Ok(());
+            }
+        };
+        let date = Some(entry.date);
+        self.latest = self.latest.max(entry.date);
+        if let Err(wrong) = self.prove(&entry) {
+            self.add(commit, None, date, wrong);
+            return Ok(());
+        }
+        self.record.last = date;
+        match &entry.status {
+            Err(Flaw { reason, what }) => {
+                self.unread += 1;
+                self.add(commit, None, date, (*reason, what.clone()));
+            }
+            Ok(status) if status.device.as_str() != self.device => {
+                let what = format!("it is a status of {}, at the ref of {}", status.device, self.device);
+                self.add(commit, Some(status.sequence), date, (Reason::WrongDevice, what));
+            }
+            Ok(status) => self.follow(commit, entry.date, status, lineage)?,
+        }
+        Ok(())
+    }
+
+    /// Takes what the ref itself shows, beside its commits.
+    pub(crate) fn add(&mut self, commit: Oid, sequence: Option<u64>, date: Option<i64>, (reason, message): Wrong) {
+        self.record.findings.add(Finding { reason, commit, sequence, date, message });
+    }
+
+    /// Ends the walk.
+    pub(crate) fn finish(self) -> Record {
+        self.record
+    }
+
+    /// Steps 1 and 2.
+    fn prove(&mut self, entry: &Entry) -> Result<(), Wrong> {
+        if entry.parents > 1 {
+            return Err((Reason::BadCommit, format!("it has {} parents, and a status has one", entry.parents)));
+        }
+        let seal = commit::seal(&entry.data).map_err(|why| (Reason::BadSignature, why.into()))?;
+        let seal = seal.ok_or_else(|| (Reason::UnsignedCommit, "it is not signed".into()))?;
+        let key = sshsig::verify(&seal.armour, sshsig::GIT, &seal.payload).map_err(|error| {
+            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            (error.reason(), format!("its signature proves nothing: {error}{cause}"))
+        })?;
+        let at = self.latest;
+        match self.own.judge(&key, sshsig::GIT, at) {
+            Ok(_) => {}
+            Err(_) if self.own.signers().is_empty() => self.meet(entry, &key)?,
+            Err(distrust) => return Err((distrust.reason(), self.distrusted(&key, distrust, at))),
+        }
+        self.record.key = Some(key);
+        Ok(())
+    }
+
+    /// The key of a device that nobody named a key of: the first one that is met has to sign all.
+    fn meet(&mut self, entry: &Entry, key: &PublicKey) -> Result<(), Wrong> {
+        match self.record.key {
+            Some(known) if known == *key => {}
+            Some(known) => {
+                return Err((Reason::UntrustedKey, format!("it is signed by {key}, those before by {known}")));
+            }
+            None => {
+                let line = format!("{}{PLACE} namespaces=\"git\" {}", self.device, key.to_openssh());
+                let what = format!("no line says which key is the device's; it is signed by {key}: {line}");
+                self.add(entry.commit, None, Some(entry.date), (Reason::DeviceKeyUnknown, what));
+            }
+        }
+        Ok(())
+    }
+
+    fn distrusted(&self, key: &PublicKey, distrust: Distrust, at: i64) -> String {
+        match distrust {
+            Distrust::Unknown => match self.fleet.judge(key, sshsig::GIT, at) {
+                Ok(holder) => format!("it is signed by {key}, the key of {holder}"),
+                Err(_) => format!("it is signed by {key}, which is no key of {}", self.device),
+            },
+            Distrust::Namespace => format!("the key {key} of {} is not for git", self.device),
+            Distrust::NotYet(first) => format!("the key {key} is valid from {}", Utc::of_seconds(first)),
+            Distrust::NoLonger(last) => format!("the key {key} was valid until {}", Utc::of_seconds(last)),
+        }
+    }
+
+    /// Steps 5 and 6.
+    fn follow(&mut self, commit: Oid, date: i64, status: &DeviceStatus, lineage: &mut Lineage<'_>) -> Result<()> {
+        let DeviceStatus { sequence, boot_id, uptime, observed_revision: revision, .. } = *status;
+        let said = Said { sequence, boot_id, uptime, revision };
+        for wrong in [self.order(&said), self.revision(&said, lineage)?].into_iter().flatten() {
+            self.add(commit, Some(sequence), Some(date), wrong);
+        }
+        let first = self.record.numbers.map_or(sequence, |(first, _)| first);
+        self.record.numbers = Some((first, sequence));
+        self.record.revision = revision;
+        self.boots.insert(boot_id, Moment { sequence, uptime });
+        self.before = Some(said);
+        self.unread = 0;
+        Ok(())
+    }
+
+    /// Step 5: what is wrong with a status's place in the record.
+    fn order(&self, said: &Said) -> Option<Wrong> {
+        let known = self.boots.get(&said.boot_id);
+        let Some(before) = &self.before else { return self.beginning(said) };
+        let same_boot = before.boot_id == said.boot_id;
+        let boot = uuid(&said.boot_id);
+        let (sequence, last) = (said.sequence, before.sequence);
+        match known {
+            Some(known) if !same_boot && said.uptime > known.uptime && sequence > known.sequence => Some((
+                Reason::StatusForked,
+                format!("boot {boot} goes on after another boot spoke, so that two boards take turns"),
+            )),
+            Some(known) if !same_boot => Some((
+                Reason::StatusReplayed,
+                format!("boot {boot} is back after another boot spoke, at status {sequence} after {}", known.sequence),
+            )),
+            Some(_) if sequence <= last => {
+                Some((Reason::StatusReplayed, format!("status {sequence} follows status {last} within one boot")))
+            }
+            None if sequence <= last => Some((
+                Reason::StatusForked,
+                format!("status {sequence} follows status {last}, told by another boot, {boot}"),
+            )),
+            _ => self.gap(last, sequence).or_else(|| {
+                (same_boot && said.uptime < before.uptime).then(|| {
+                    let what = format!("its uptime is {} s, and {} s before, in one boot", said.uptime, before.uptime);
+                    (Reason::StatusImplausible, what)
+                })
+            }),
+        }
+    }
+
+    fn beginning(&self, said: &Said) -> Option<Wrong> {
+        match self.missing {
+            Some(missing) => {
+                let what = format!("the commit before it, {}, is not in this repository", missing.short());
+                Some((Reason::ObjectMissing, what))
+            }
+            None => self.gap(0, said.sequence),
+        }
+    }
+
+    /// What is missing between two numbers. Statuses that are there and cannot be read are not missing.
+    fn gap(&self, last: u64, sequence: u64) -> Option<Wrong> {
+        let (first, missing) = (last.saturating_add(1), sequence.saturating_sub(last).saturating_sub(1));
+        let what = match missing.saturating_sub(self.unread) {
+            0 => return None,
+            1 if missing == 1 => format!("status {first} is not in the record"),
+            lost if lost < missing => {
+                format!("{lost} of the statuses {first} to {} are not in the record", sequence - 1)
+            }
+            _ => format!("statuses {first} to {} are not in the record", sequence - 1),
+        };
+        let begins = if self.before.is_none() { ", which begins here" } else { "" };
+        Some((Reason::StatusGap, what + begins))
+    }
+
+    /// Step 6.
+    fn revision(&self, said: &Said, lineage: &mut Lineage<'_>) -> Result<Option<Wrong>> {
+        let before = self.before.as_ref().and_then(|before| before.revision);
+        let what = match (before, said.revision) {
+            (before, now) if before == now => return Ok(None),
+            (Some(before), None) => format!("it has observed nothing, and {} before", before.short()),
+            (_, Some(now)) if !lineage.holds(now)? => {
+                format!("it observed {}, which is not in the branch's history", now.short())
+            }
+            (Some(before), Some(now)) if lineage.holds(before)? && !lineage.is_forward(before, now)? => {
+                format!("it observed {}, which does not descend from {}, observed before", now.short(), before.short())
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some((Reason::RevisionUnproven, what)))
+    }
+}
