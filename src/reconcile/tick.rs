@@ -11,6 +11,9 @@
 
 use std::collections::BTreeMap;
 
+mod publish;
+
+use self::publish::Unsent;
 use super::{
     apply::{self, Bound, Outcome, Releases},
     decode::decode,
@@ -24,7 +27,7 @@ use crate::{
         Class, Condition, ConditionStatus, ConditionType, DeviceId, DeviceStatus, Error, ExchangeId, Oid, Reason,
         ResourceKey, Result,
         condition::Text,
-        ledger::{Accepted, Generation, LastStatus, Record, Refused},
+        ledger::{Accepted, Generation, Record, Refused},
         limits,
         status::Clock,
     },
@@ -176,6 +179,8 @@ pub struct Agent {
     decode_error: Option<Error>,
     /// What is in hand differs from the record on the disk, which could not be written.
     unsaved: bool,
+    /// The last status, while it is not known to have arrived.
+    unsent: Option<Unsent>,
     /// What was done or went wrong since the last status that reached the hub, the last of it for each resource.
     news: BTreeMap<ResourceKey, String>,
 }
@@ -215,6 +220,7 @@ impl Agent {
             last_push: None,
             decode_error: None,
             unsaved: false,
+            unsent: None,
             news: BTreeMap::new(),
         })
     }
@@ -319,7 +325,7 @@ impl Agent {
         let mut tick =
             Tick { advanced, sync_error, outcomes, published: Published::Unchanged, publish_error: None, status };
         self.unsaved |= !apply::is_same_record(&self.record.owned, &before);
-        match self.publish(ports, &mut tick, now) {
+        match self.publish(ports, &tick, now) {
             Ok(published) => tick.published = published,
             Err(error) => {
                 tick.published = Published::NotPushed;
@@ -481,45 +487,6 @@ impl Agent {
         }
     }
 
-    /// Records what was done, and pushes the status if there is something in it that the hub does not have.
-    fn publish(&mut self, ports: &mut Ports<'_>, tick: &mut Tick, now: Moment) -> Result<Published> {
-        let digest = report::digest(&tick.status)?;
-        let parent = self.listing.map(|listing| self.standing(&listing));
-        let due = match (&parent, &self.record.status) {
-            (Some(Ok(standing)), Some(last)) => {
-                !standing.delivered || last.digest != digest || self.heartbeat_is_due(now)
-            }
-            (Some(Ok(_)), None) => true,
-            _ => false,
-        };
-        let Some(Ok(standing)) = parent.as_ref().filter(|_| due) else {
-            if self.unsaved {
-                self.save(ports, self.record.clone())?;
-            }
-            return match parent {
-                Some(Err(error)) => Err(error),
-                _ => Ok(Published::Unchanged),
-            };
-        };
-        let message = report::message(&tick.status, self.news.values());
-        let objects = ports.seal.seal(&tick.status, standing.parent, now.time, &message)?;
-        let commit = objects[2].id;
-        let sequence = tick.status.sequence;
-        let status = Some(LastStatus { commit, parent: standing.parent, sequence, digest });
-        let last = self.record.status.clone();
-        self.save(ports, Record { status, ..self.record.clone() })?;
-        if let Err(error) = ports.link.publish(standing.parent, commit, &objects) {
-            // A ref that the hub hides looks like one that is not there. Once it is shown again, the last one counts.
-            if error.reason() == Reason::PushRejected && standing.parent.is_none() && last.is_some() {
-                self.save(ports, Record { status: last, ..self.record.clone() })?;
-            }
-            return Err(error);
-        }
-        self.last_push = Some(now.uptime);
-        self.news.clear();
-        Ok(Published::Pushed(LastPush { commit, sequence }))
-    }
-
     /// Keeps what there is to say of the outcomes for the next status.
     fn note(&mut self, outcomes: &[Outcome]) {
         for outcome in outcomes {
@@ -530,26 +497,6 @@ impl Agent {
             }
         }
     }
-
-    /// Where the status ref stands, seen from the last status that was made.
-    fn standing(&self, listing: &Listing) -> Result<Standing> {
-        match (listing.status, &self.record.status) {
-            (Some(hub), Some(last)) if hub == last.commit => Ok(Standing { parent: Some(hub), delivered: true }),
-            (hub, Some(last)) if hub == last.parent => Ok(Standing { parent: hub, delivered: false }),
-            (None, _) => Ok(Standing { parent: None, delivered: false }),
-            (Some(hub), last) => Err(ref_moved(&self.settings.device, hub, last.as_ref())),
-        }
-    }
-
-    fn heartbeat_is_due(&mut self, now: Moment) -> bool {
-        let since = *self.last_push.get_or_insert(now.uptime);
-        self.settings.heartbeat.is_some_and(|interval| now.uptime.saturating_sub(since) >= interval)
-    }
-}
-
-struct Standing {
-    parent: Option<Oid>,
-    delivered: bool,
 }
 
 /// The error that a remembered refusal was; `None` if another version of the agent had that reason.
@@ -569,11 +516,4 @@ fn not_the_exchange(pinned: Option<&ExchangeId>, found: Option<&ExchangeId>) -> 
     };
     Error::new(Reason::ExchangeMismatch, what)
         .hint("check link.url and trust.exchange; exchange.yaml must keep the id it was made with")
-}
-
-fn ref_moved(device: &DeviceId, hub: Oid, last: Option<&LastStatus>) -> Error {
-    let mine = last.map_or("none yet".into(), |last| last.commit.short());
-    let what = format!("the status ref of {device} is at {}, the last status of this device is {mine}", hub.short());
-    Error::new(Reason::StatusRefMoved, what)
-        .hint("find out who moved it; then delete the ref on the hub, and the device begins a new chain")
 }
