@@ -9,7 +9,7 @@ use super::{
     pattern::PathPattern,
     pubkey::PublicKey,
     signers::{Distrust, Keyring, Signer},
-    sshsig::{self, SigError},
+    sshsig,
 };
 use crate::api::{Error, Exchange, ExchangeId, Policy, Reason, Result, exchange, limits};
 
