@@ -142,7 +142,7 @@ impl fmt::Display for Signer {
     }
 }
 
-const FORM: &str = "write each line as: NAME@PLACE namespaces=\"git\" ssh-ed25519 AAAA...";
+const FORM: &str = "write each line as: NAME@PLACE namespaces=\"git,giter-exchange\" ssh-ed25519 AAAA...";
 
 fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\r')

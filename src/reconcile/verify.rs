@@ -137,7 +137,10 @@ pub fn verify(tip: Oid, trust: &Trust<'_>, objects: &dyn Objects) -> Result<Veri
     let range = trust.floor.map(|floor| Range::walk(tip, floor, &mut history)).transpose()?;
 
     // Step 4.
-    let authority = Authority::at_floor(trust, objects)?;
+    let mut authority = Authority::at_floor(trust, objects)?;
+    if let Some(floor) = trust.floor {
+        authority.resume(history.scope_of_tree(floor.tree)?.papers, floor.time, objects)?;
+    }
     let policy = trust.policy.max(authority.policy().unwrap_or(Policy::Tip));
     let (line, proven) = match range {
         Some(range) => {

@@ -30,7 +30,7 @@ fn world() -> World {
     world
 }
 
-fn published() -> World {
+pub(crate) fn published() -> World {
     let world = world();
     world.git(&["-C", "exchange", "push", "-q", "origin", "main"]);
     world

@@ -75,7 +75,8 @@ impl Holder<'_> {
 
 impl Authority {
     /// As it was at the floor. A charter counts as long as the root file is the one under which it was accepted: an
-    /// operator who writes another root file begins a new chain, which can still not go back.
+    /// operator who writes another root file begins a new chain, which can still not go back (see
+    /// [`Authority::resume`]).
     ///
     /// # Errors
     ///
@@ -104,6 +105,21 @@ impl Authority {
             authority.install(Charter::read(&bytes).map_err(lost)?, accepted.clone());
         }
         Ok(authority)
+    }
+
+    /// Where the root file is another one now, the charter at the floor stays in force if one of its roots signed it.
+    ///
+    /// # Errors
+    ///
+    /// The charter cannot be read.
+    pub(super) fn resume(&mut self, papers: Papers, at: i64, objects: &dyn Objects) -> Result<()> {
+        if self.charter.is_some() || self.highest.is_none() {
+            return Ok(());
+        }
+        match self.follow(papers, false, at, objects) {
+            Err(error) if error.reason() == Reason::CharterUntrusted => Ok(()),
+            resumed => resumed,
+        }
     }
 
     /// How much the charter in force wants to have proven, if it says.

@@ -423,6 +423,13 @@ fn another_root_file_begins_another_chain_and_not_an_older_one() {
     assert_eq!(verdict(file(MINE, "four")), Some(Reason::CharterUntrusted));
     assert_eq!(verdict(sealed(&charter(4, &[7], &[]), &[7])), Some(Reason::CharterRollback));
     assert_eq!(verdict(sealed(&charter(6, &[7], &[]), &[7])), None);
+    // One more key in the root file changes nothing, if one of them signed what is in force.
+    let (mut branch, floor) = exchange(&[(2, "")]);
+    branch.commit(2, &[1], 2, file(MINE, "two"));
+    let keyring = Keyring::new(vec![Signer { key: key(7).public(), ..ops() }, ops()]);
+    let verified = verify(id(2), &trust(Some(&floor), Policy::Range, &keyring), &branch.world).unwrap();
+    assert_eq!(&*verified.accepted().signer, "pub2");
+    assert_ne!(verified.accepted().charter, floor.charter);
 }
 
 #[test]
@@ -444,4 +451,24 @@ fn papers_that_are_no_files_are_refused() {
     let huge = "#".repeat(limits::MANIFEST_BYTES + 1);
     branch.commit(2, &[1], 1, file("exchange.yaml", &huge));
     branch.is(2, &floor, "FileTooLarge");
+}
+
+#[test]
+fn what_is_compared_is_bounded() {
+    let (mut branch, floor) = exchange(&[(2, SITE_A), (3, "")]);
+    let deep = |depth: usize| format!("specs/site-a/pump/{}x", "d/".repeat(depth));
+    branch.commit(2, &[1], 2, file(&deep(limits::FOLDER_DEPTH - 1), "x"));
+    branch.is(2, &floor, "pub2");
+    branch.commit(2, &[1], 2, file(&deep(limits::FOLDER_DEPTH), "x"));
+    branch.is(2, &floor, "TooMany");
+    let verdict = |branch: &Branch| branch.verify(2, Some(&floor), Policy::Range).map_err(|error| error.reason());
+    let many = |most: usize| (0..most).map(|n| (format!("specs/site-a/pump/{}/{n}", n % 2), "x".into())).collect();
+    // The folder itself has three entries: both halves, and the file that was there.
+    branch.commit(2, &[1], 2, many(limits::CHANGED_ENTRIES - 3));
+    assert!(verdict(&branch).is_ok());
+    branch.commit(2, &[1], 2, many(limits::CHANGED_ENTRIES - 2));
+    assert_eq!(verdict(&branch), Err(Reason::TooMany));
+    // Who may change all of it need not be compared.
+    branch.commit(2, &[1], 3, many(limits::CHANGED_ENTRIES - 2));
+    assert!(verdict(&branch).is_ok());
 }
