@@ -1,4 +1,5 @@
-//! Turns `boards/*.toml` into constant tables, `$OUT_DIR/boards.rs`. A wrong board file fails the build with its line.
+//! Turns `boards/*.toml` into constant tables, `$OUT_DIR/boards.rs`; a wrong board file fails the build with its line.
+//! Leaves the tables for unwinding out of the programs that are released.
 
 use std::{
     env, fs, io,
@@ -15,7 +16,7 @@ use boardfile::BoardFile;
 fn main() -> ExitCode {
     println!("cargo::rerun-if-changed=boards");
     println!("cargo::rerun-if-changed=src/codec/boardfile.rs");
-    match build() {
+    match build().and_then(|()| leave_out_unwind_tables()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             println!("cargo::error={message}");
@@ -33,6 +34,19 @@ fn build() -> Result<(), String> {
     let tables: String = boards.iter().map(table).collect();
     let out = env::var_os("OUT_DIR").map(PathBuf::from).ok_or("cargo sets OUT_DIR")?.join("boards.rs");
     fs::write(&out, format!("&[{tables}]")).map_err(|e| format!("{}: {e}", out.display()))
+}
+
+/// A released program ends at a panic and has no symbols, so that nothing ever reads what it has for unwinding: an eighth
+/// of `giterd`. Both GNU ld and lld take a script with `INSERT` as an addition to their own.
+fn leave_out_unwind_tables() -> Result<(), String> {
+    const SCRIPT: &str = "SECTIONS { /DISCARD/ : { *(.eh_frame) *(.gcc_except_table*) } } INSERT AFTER .rodata;\n";
+    let is = |key, value| env::var(key).is_ok_and(|has| has == value);
+    if is("PROFILE", "release") && is("CARGO_CFG_TARGET_OS", "linux") {
+        let script = env::var_os("OUT_DIR").map(PathBuf::from).ok_or("cargo sets OUT_DIR")?.join("no-unwind-tables.ld");
+        fs::write(&script, SCRIPT).map_err(|e| format!("{}: {e}", script.display()))?;
+        println!("cargo::rustc-link-arg-bins=-Wl,--no-eh-frame-hdr,-T,{}", script.display());
+    }
+    Ok(())
 }
 
 /// The board files in the order of their names.

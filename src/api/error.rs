@@ -121,6 +121,14 @@ reasons! {
     UnsupportedKey: FixKeys, No;
     /// The key is trusted, but not at the time of this commit.
     KeyNotValid: FixKeys, No;
+    /// The key is trusted, but not for a path that the commit changes.
+    KeyNotAllowed: FixKeys, No;
+    /// `exchange.yaml` is gone or has no signature, where a signed one is in force.
+    CharterUnsigned: FixKeys, No;
+    /// No root that is trusted signed `exchange.yaml`.
+    CharterUntrusted: FixKeys, No;
+    /// `exchange.yaml` is older than the one in force: its serial did not rise.
+    CharterRollback: FixKeys, No;
     /// The branch was rewound to an older commit.
     Rewound: FixManifest, No;
     /// The tip does not descend from the last accepted one.

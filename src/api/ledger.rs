@@ -50,6 +50,21 @@ pub struct Accepted {
     pub time: i64,
     /// Who signed it: the principal of the key.
     pub signer: Box<str>,
+    /// The charter that was in force from it on; `None` where the root file says whom to trust.
+    pub charter: Option<Charter>,
+}
+
+/// A charter in force: enough to read it again from the accepted tip, and to know a step back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Charter {
+    /// Its serial.
+    pub serial: u64,
+    /// The blob of `exchange.yaml`.
+    pub blob: Oid,
+    /// SHA-256 of its bytes.
+    pub sha256: [u8; 32],
+    /// A digest of the root file that led to it. When that changes, the root file counts anew.
+    pub anchor: [u8; 16],
 }
 
 /// A resource that this device has taken in hand.

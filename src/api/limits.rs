@@ -30,6 +30,10 @@ pub const LABELS: usize = 64;
 pub const AFTER: usize = 64;
 /// Most path patterns of one publisher.
 pub const PUBLISHER_PATHS: usize = 256;
+/// Most signatures of one charter that are looked at.
+pub const CHARTER_SIGNATURES: usize = 16;
+/// Largest file of a charter's signatures, in bytes.
+pub const CHARTER_SIGNATURE_BYTES: usize = 64 << 10;
 /// Largest file that a `File` resource takes its content from, in bytes.
 pub const SOURCE_BYTES: usize = 1 << 20;
 /// All files together that one device's `File` resources take their content from, in bytes.
@@ -42,6 +46,10 @@ pub const MANIFESTS: usize = 1024;
 pub const FINDINGS: usize = 32;
 /// Most commits between the last accepted tip and a new one.
 pub const RANGE_COMMITS: usize = 10_000;
+/// Most entries of a device's folder that are compared to learn what one commit changes.
+pub const CHANGED_ENTRIES: usize = 65_536;
+/// Deepest nesting of folders in a device's folder.
+pub const FOLDER_DEPTH: usize = 32;
 /// Latest commit date that is believed, in seconds since 1970: 9999-12-31T23:59:59Z.
 pub const LATEST_DATE: i64 = 253_402_300_799;
 /// Most keys in an allowed_signers file.

@@ -26,6 +26,20 @@ pub struct Utc {
 }
 
 impl Utc {
+    /// Reads RFC 3339 in UTC: a day (`2026-11-21`), which stands for its first second, or a second
+    /// (`2026-11-21T05:17:09Z`). `None` if it is no date from 1970 on.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let number = |from: usize, to: usize| text.get(from..to)?.parse().ok();
+        let whole = match text.len() {
+            10 => format!("{text}T00:00:00Z"),
+            _ => text.into(),
+        };
+        let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+        let time = |from, to| if text.len() == 10 { Some(0) } else { number(from, to) };
+        let date = Self { year, month, day, hour: time(11, 13)?, minute: time(14, 16)?, second: time(17, 19)? };
+        (date.to_seconds().is_some() && date.to_string() == whole).then_some(date)
+    }
+
     /// The date of a number of seconds since 1970.
     pub fn of_seconds(seconds: i64) -> Self {
         // The year begins in March, so that a leap day is its last.
@@ -78,6 +92,33 @@ mod tests {
             assert_eq!(utc.to_seconds(), Some(seconds));
             assert!(last.is_none_or(|(y, m, d)| (y, m, d) < (utc.year, utc.month, utc.day)), "{utc}");
             last = Some((utc.year, utc.month, utc.day));
+        }
+    }
+
+    #[test]
+    fn what_is_printed_is_read_and_nothing_else() {
+        for seconds in [0, 951_782_400, 1_795_238_229, limits::LATEST_DATE] {
+            let utc = Utc::of_seconds(seconds);
+            assert_eq!(Utc::from_rfc3339(&utc.to_string()), Some(utc));
+        }
+        assert_eq!(Utc::from_rfc3339("2026-11-21").unwrap().to_string(), "2026-11-21T00:00:00Z");
+        for bad in [
+            "",
+            "2026",
+            "2026-11-1",
+            "2026-02-29",
+            "2026-13-01",
+            "1969-12-31",
+            "20261121",
+            "2026-11-21T05:17:09",
+            "2026-11-21T05:17:09+01:00",
+            "2026-11-21T24:00:00Z",
+            "2026-11-21 05:17:09Z",
+            "+026-11-21",
+            "2026-11-21T05:17Z",
+            "é026-11-2",
+        ] {
+            assert_eq!(Utc::from_rfc3339(bad), None, "{bad}");
         }
     }
 

@@ -4,10 +4,12 @@
 
 pub mod boardfile;
 pub mod calendar;
+pub mod charter;
 pub mod commit;
 pub mod config;
 pub mod keyfile;
 pub mod manifest;
+pub mod pattern;
 pub mod pubkey;
 pub mod record;
 pub mod signers;

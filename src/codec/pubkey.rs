@@ -1,4 +1,5 @@
-//! Public keys: ed25519 in OpenSSH's forms (RFC 4253 section 6.6, RFC 8709 section 4).
+//! Public keys: ed25519 in OpenSSH's forms (RFC 4253 section 6.6, RFC 8709 section 4), held by a file or by a FIDO
+//! authenticator (PROTOCOL.u2f of OpenSSH).
 //!
 //! A [`PublicKey`] is fit to prove something from the moment it exists: a point of small order, which lets anybody
 //! sign anything, and a second encoding of the same point are refused when the key is read, not when it is used.
@@ -11,8 +12,12 @@ use sha2::{Digest, Sha256};
 
 use super::sshwire::{Fields, put_string};
 
-/// The only key type that is accepted, as OpenSSH names it.
+/// The type of a key in a file, as OpenSSH names it.
 pub const ED25519: &str = "ssh-ed25519";
+/// The type of a key in an authenticator, as OpenSSH names it.
+pub const SK_ED25519: &str = "sk-ssh-ed25519@openssh.com";
+/// The application that an authenticator signs for: ssh-keygen's own.
+pub const SK_APPLICATION: &str = "ssh:";
 
 /// Longest key type that is repeated in an error, in bytes.
 const NAME_BYTES: usize = 64;
@@ -32,7 +37,7 @@ impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Malformed(how) => write!(f, "it is not a public key: {how}"),
-            Self::Unsupported(name) => write!(f, "{name} keys are not accepted, only {ED25519}"),
+            Self::Unsupported(name) => write!(f, "{name} keys are not accepted, only {ED25519} and {SK_ED25519}"),
             Self::Weak => f.write_str("the key is a point of small order or not canonical, so it proves nothing"),
         }
     }
@@ -40,29 +45,62 @@ impl fmt::Display for KeyError {
 
 impl std::error::Error for KeyError {}
 
-/// An ed25519 public key.
+/// An ed25519 public key. The same point in a file and in an authenticator are two keys.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct PublicKey(VerifyingKey);
+pub struct PublicKey {
+    point: VerifyingKey,
+    holder: Holder,
+}
+
+/// What holds the private half.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// A file, or an agent that read one.
+    File,
+    /// A FIDO authenticator.
+    Authenticator,
+}
+
+impl Holder {
+    /// The type of such a key and of its signatures.
+    pub fn type_name(self) -> &'static str {
+        match self {
+            Self::File => ED25519,
+            Self::Authenticator => SK_ED25519,
+        }
+    }
+
+    fn of_type(name: &[u8]) -> Result<Self, KeyError> {
+        let found = [Self::File, Self::Authenticator].into_iter().find(|holder| holder.type_name().as_bytes() == name);
+        found.ok_or_else(|| unsupported(name))
+    }
+}
 
 impl PublicKey {
-    /// Takes the 32 bytes of RFC 8032 section 5.1.2.
+    /// Takes the 32 bytes of RFC 8032 section 5.1.2, for a key in a file.
     ///
     /// # Errors
     ///
     /// The bytes are no point, or one that proves nothing.
     pub fn new(bytes: &[u8; 32]) -> Result<Self, KeyError> {
-        let key = VerifyingKey::from_bytes(bytes).map_err(|_| KeyError::Malformed("its bytes are not on the curve"))?;
-        let canonical = key.to_edwards().compress().as_bytes() == bytes;
-        if key.is_weak() || !canonical { Err(KeyError::Weak) } else { Ok(Self(key)) }
+        Self::held(Holder::File, bytes)
+    }
+
+    fn held(holder: Holder, bytes: &[u8; 32]) -> Result<Self, KeyError> {
+        let point =
+            VerifyingKey::from_bytes(bytes).map_err(|_| KeyError::Malformed("its bytes are not on the curve"))?;
+        let canonical = point.to_edwards().compress().as_bytes() == bytes;
+        if point.is_weak() || !canonical { Err(KeyError::Weak) } else { Ok(Self { point, holder }) }
     }
 
     /// The public half of a private key. It cannot be weak: RFC 8032 section 5.1.5 clamps the private scalar to a
     /// multiple of 8 between 0 and 8 times the (odd) order of the base point, so the point has the full order.
     pub(super) fn of(key: &SigningKey) -> Self {
-        Self(key.verifying_key())
+        Self { point: key.verifying_key(), holder: Holder::File }
     }
 
-    /// Reads OpenSSH's binary form: `string "ssh-ed25519"`, `string` of 32 bytes.
+    /// Reads OpenSSH's binary form: `string` type, `string` of 32 bytes, and of an authenticator's key `string`
+    /// application.
     ///
     /// # Errors
     ///
@@ -70,15 +108,16 @@ impl PublicKey {
     pub fn from_blob(blob: &[u8]) -> Result<Self, KeyError> {
         let mut fields = Fields::of(blob);
         let name = fields.string().ok_or(KeyError::Malformed("it is cut short"))?;
-        if name != ED25519.as_bytes() {
-            return Err(unsupported(name));
-        }
+        let holder = Holder::of_type(name)?;
         let point = fields.string().ok_or(KeyError::Malformed("it is cut short"))?;
         let point = point.try_into().map_err(|_| KeyError::Malformed("it does not have 32 bytes"))?;
+        if holder == Holder::Authenticator && fields.string() != Some(SK_APPLICATION.as_bytes()) {
+            return Err(KeyError::Malformed("its application is not ssh:"));
+        }
         if !fields.is_empty() {
             return Err(KeyError::Malformed("bytes follow the key"));
         }
-        Self::new(point)
+        Self::held(holder, point)
     }
 
     /// Reads OpenSSH's text form, `ssh-ed25519 AAAA... [comment]`, as it stands in a `.pub` file.
@@ -90,23 +129,26 @@ impl PublicKey {
         let mut words = text.split_ascii_whitespace();
         let name = words.next().ok_or(KeyError::Malformed("it is empty"))?;
         let base64 = words.next().ok_or(KeyError::Malformed("type and base64 are not both there"))?;
-        if name != ED25519 {
-            return Err(unsupported(name.as_bytes()));
-        }
-        Self::from_blob(&Base64::decode_vec(base64).map_err(|_| KeyError::Malformed("its base64 is damaged"))?)
+        let holder = Holder::of_type(name.as_bytes())?;
+        let key =
+            Self::from_blob(&Base64::decode_vec(base64).map_err(|_| KeyError::Malformed("its base64 is damaged"))?)?;
+        if key.holder == holder { Ok(key) } else { Err(KeyError::Malformed("its base64 is of another type")) }
     }
 
     /// OpenSSH's binary form.
     pub fn to_blob(&self) -> Vec<u8> {
-        let mut blob = Vec::with_capacity(51);
-        put_string(&mut blob, ED25519.as_bytes());
-        put_string(&mut blob, self.0.as_bytes());
+        let mut blob = Vec::with_capacity(80);
+        put_string(&mut blob, self.holder.type_name().as_bytes());
+        put_string(&mut blob, self.point.as_bytes());
+        if self.holder == Holder::Authenticator {
+            put_string(&mut blob, SK_APPLICATION.as_bytes());
+        }
         blob
     }
 
     /// OpenSSH's text form without a comment.
     pub fn to_openssh(&self) -> String {
-        format!("{ED25519} {}", Base64::encode_string(&self.to_blob()))
+        format!("{} {}", self.holder.type_name(), Base64::encode_string(&self.to_blob()))
     }
 
     /// The fingerprint as `ssh-keygen -l` prints it: `SHA256:` and 43 characters.
@@ -114,10 +156,15 @@ impl PublicKey {
         format!("SHA256:{}", Base64Unpadded::encode_string(&Sha256::digest(self.to_blob())))
     }
 
+    /// What holds the private half, which decides what its signatures look like.
+    pub fn holder(&self) -> Holder {
+        self.holder
+    }
+
     /// Whether the 64 bytes of RFC 8032 section 5.1.6 are this key's signature of the message; in the strict reading,
     /// in which one key and message have no second valid encoding of one signature.
     pub fn verifies(&self, message: &[u8], signature: &[u8; 64]) -> bool {
-        self.0.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
+        self.point.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
     }
 }
 
@@ -160,8 +207,30 @@ mod tests {
     }
 
     #[test]
+    fn a_key_in_an_authenticator_is_another_key() {
+        let key = PublicKey::from_openssh(LINE).unwrap();
+        let blob = |application: &str| {
+            let mut blob = Vec::new();
+            put_string(&mut blob, SK_ED25519.as_bytes());
+            put_string(&mut blob, key.point.as_bytes());
+            put_string(&mut blob, application.as_bytes());
+            blob
+        };
+        let held = PublicKey::from_blob(&blob("ssh:")).unwrap();
+        assert_ne!(held, key);
+        assert_eq!(held.to_blob(), blob("ssh:"));
+        assert_eq!(PublicKey::from_openssh(&held.to_openssh()), Ok(held));
+        for bad in [blob("web:"), blob("")[..blob("").len() - 4].into(), [&blob("ssh:")[..], b"x"].concat()] {
+            assert!(PublicKey::from_blob(&bad).is_err());
+        }
+        let mixed = held.to_openssh().replacen(SK_ED25519, ED25519, 1);
+        assert!(PublicKey::from_openssh(&mixed).is_err());
+    }
+
+    #[test]
     fn other_types_are_refused_by_name() {
-        for name in ["ssh-rsa", "ecdsa-sha2-nistp256", "sk-ssh-ed25519@openssh.com", "ssh-ed25519-cert-v01@openssh.com"]
+        for name in
+            ["ssh-rsa", "ecdsa-sha2-nistp256", "sk-ecdsa-sha2-nistp256@openssh.com", "ssh-ed25519-cert-v01@openssh.com"]
         {
             let mut blob = Vec::new();
             put_string(&mut blob, name.as_bytes());

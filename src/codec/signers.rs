@@ -12,7 +12,8 @@ use std::fmt;
 
 use super::{
     calendar::Utc,
-    pubkey::{ED25519, KeyError, PublicKey},
+    pattern::matches,
+    pubkey::{ED25519, KeyError, PublicKey, SK_ED25519},
 };
 use crate::api::{Error, Reason, Result, limits};
 
@@ -137,7 +138,8 @@ impl Keyring {
 }
 
 impl Signer {
-    fn distrust(&self, namespace: &str, at: i64) -> Option<Distrust> {
+    /// Why a signature in this namespace does not count at the given second since 1970, if it does not.
+    pub fn distrust(&self, namespace: &str, at: i64) -> Option<Distrust> {
         if self.namespaces.as_ref().is_some_and(|list| !list_matches(list, namespace)) {
             return Some(Distrust::Namespace);
         }
@@ -163,7 +165,7 @@ impl fmt::Display for Signer {
     }
 }
 
-const FORM: &str = "write each line as: NAME@PLACE namespaces=\"git\" ssh-ed25519 AAAA...";
+const FORM: &str = "write each line as: NAME@PLACE namespaces=\"git,giter-exchange\" ssh-ed25519 AAAA...";
 
 fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\r')
@@ -182,7 +184,7 @@ fn signer(line: &str) -> Result<Signer, String> {
     match PublicKey::from_openssh(rest) {
         Ok(key) => Ok(Options::default().with(principals, key)),
         Err(KeyError::Unsupported(name)) if is_key_type(&name) => Err(KeyError::Unsupported(name).to_string()),
-        Err(error) if rest.starts_with(ED25519) => Err(error.to_string()),
+        Err(error) if [ED25519, SK_ED25519].iter().any(|name| rest.starts_with(name)) => Err(error.to_string()),
         Err(_) => {
             let (options, rest) = options(rest)?;
             let key = PublicKey::from_openssh(rest).map_err(|error| error.to_string())?;
@@ -305,31 +307,6 @@ fn list_matches(list: &str, text: &str) -> bool {
     !list.split(',').any(refused) && list.split(',').any(allowed)
 }
 
-/// Whether a pattern with `*` (any bytes) and `?` (one byte) matches the whole text; in time of their product at most.
-fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
-    let (mut p, mut t) = (0, 0);
-    // Behind the last `*`, and the end of what it took.
-    let mut star = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p + 1, t));
-                p += 1;
-            }
-            Some(c) if *c == b'?' || *c == text[t] => (p, t) = (p + 1, t + 1),
-            _ => match star {
-                Some((after, taken)) => {
-                    star = Some((after, taken + 1));
-                    (p, t) = (after, taken + 1);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|c| *c == b'*')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -373,7 +350,8 @@ mod tests {
             ("ops@plant-7 cert-authority KEY", "certificate authorities are not accepted"),
             ("ops@plant-7 namespaces=\"git\",CERT-AUTHORITY KEY", "certificate authorities are not accepted"),
             ("ops@plant-7 ssh-rsa AAAA", "ssh-rsa keys are not accepted"),
-            ("ops@plant-7 sk-ssh-ed25519@openssh.com AAAA", "sk-ssh-ed25519@openssh.com keys are not accepted"),
+            ("ops@plant-7 sk-ssh-ed25519@openssh.com AAAA", "it is not a public key"),
+            ("ops@plant-7 sk-ecdsa-sha2-nistp256@openssh.com AAAA", "sk-ecdsa-sha2-nistp256@openssh.com keys are not"),
             ("ops@plant-7 namespaces=\"git\" ecdsa-sha2-nistp256 AAAA", "ecdsa-sha2-nistp256 keys are not accepted"),
             ("ops@plant-7 ssh-ed25519 AAAA", "it is not a public key"),
             ("ops@plant-7 ssh-ed25519", "it is not a public key"),

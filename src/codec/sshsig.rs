@@ -8,6 +8,9 @@
 //! signed:  "SSHSIG"                             string namespace  string reserved  string hash  string H(message)
 //! ```
 //!
+//! An authenticator (PROTOCOL.u2f of OpenSSH) does not sign these bytes but `SHA-256(application) flags counter
+//! SHA-256(signed)`; its flags and counter follow the 64 bytes of its signature. It must have been touched for it.
+//!
 //! Whether the key is trusted is not known here: see [`signers`](super::signers).
 
 use std::fmt;
@@ -17,13 +20,15 @@ use sha2::{Digest, Sha256, Sha512};
 
 use super::{
     keyfile::SecretKey,
-    pubkey::{ED25519, KeyError, PublicKey},
+    pubkey::{Holder, KeyError, PublicKey, SK_APPLICATION},
     sshwire::{Fields, put_string},
 };
 use crate::api::{Reason, limits};
 
 /// The namespace of git's signatures on commits and tags.
 pub const GIT: &str = "git";
+/// The namespace of the roots' signatures on a charter.
+pub const EXCHANGE: &str = "giter-exchange";
 
 const MAGIC: &[u8; 6] = b"SSHSIG";
 const VERSION: u32 = 1;
@@ -33,6 +38,8 @@ const END: &str = "-----END SSH SIGNATURE-----";
 const COLUMNS: usize = 70;
 /// Columns of the longest base64 line that is read: MIME's.
 const MOST_COLUMNS: usize = 76;
+/// The flag of an authenticator whose user touched it.
+const TOUCHED: u8 = 1;
 /// Longest namespace that is repeated in an error, in bytes.
 const NAMESPACE_BYTES: usize = 64;
 
@@ -51,6 +58,8 @@ pub enum SigError {
     Hash,
     /// It is another message's, or another key's.
     Mismatch,
+    /// The authenticator signed without being touched.
+    Untouched,
 }
 
 impl SigError {
@@ -72,6 +81,7 @@ impl fmt::Display for SigError {
             Self::Namespace(namespace) => write!(f, "it was made for the namespace {namespace:?}"),
             Self::Hash => f.write_str("its hash is neither sha256 nor sha512"),
             Self::Mismatch => f.write_str("it is not this key's signature of these bytes"),
+            Self::Untouched => f.write_str("its authenticator made it without a touch"),
         }
     }
 }
@@ -94,11 +104,23 @@ pub fn verify(armour: &[u8], namespace: &str, message: &[u8]) -> Result<PublicKe
     SshSig::from_armour(armour)?.verify(namespace, message)
 }
 
+/// The armoured signatures that stand one after another in a file, as `cat a.sig b.sig` leaves them.
+pub fn armours(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let end = rest.windows(END.len()).position(|window| window == END.as_bytes()).map(|at| at + END.len());
+        let end = end.map(|end| end + usize::from(rest.get(end) == Some(&b'\n')));
+        let (armour, after) = rest.split_at(end.unwrap_or(rest.len()));
+        rest = after;
+        Some(armour).filter(|armour| !armour.is_empty())
+    })
+}
+
 /// Signs the message with SHA-512; returns the armour, byte for byte as `ssh-keygen -Y sign` writes it.
 pub fn sign(key: &SecretKey, namespace: &str, message: &[u8]) -> String {
     let hash = Hash::Sha512;
     let signature = key.sign(&signed_bytes(namespace, hash, message));
-    SshSig { key: key.public(), namespace: namespace.as_bytes().into(), hash, signature }.to_armour()
+    SshSig { key: key.public(), namespace: namespace.as_bytes().into(), hash, signature, presence: None }.to_armour()
 }
 
 /// A signature that is well formed.
@@ -108,6 +130,14 @@ pub struct SshSig {
     namespace: Box<[u8]>,
     hash: Hash,
     signature: [u8; 64],
+    /// What an authenticator says beside its signature.
+    presence: Option<Presence>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Presence {
+    flags: u8,
+    counter: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,22 +216,33 @@ impl SshSig {
             b"sha512" => Hash::Sha512,
             _ => return Err(SigError::Hash),
         };
-        Ok(Self { key, namespace: namespace.into(), hash, signature: signature_bytes(signature)? })
+        let (signature, presence) = signature_of(key.holder(), signature)?;
+        Ok(Self { key, namespace: namespace.into(), hash, signature, presence })
     }
 
     /// Checks that this is the signature of the message, made for the namespace; returns the key that made it.
     ///
     /// # Errors
     ///
-    /// `Namespace` or `Mismatch`.
+    /// `Namespace`, `Mismatch` or `Untouched`.
     pub fn verify(&self, namespace: &str, message: &[u8]) -> Result<PublicKey, SigError> {
         if *self.namespace != *namespace.as_bytes() {
             let mut found = String::from_utf8_lossy(&self.namespace).into_owned();
             found.truncate(found.floor_char_boundary(NAMESPACE_BYTES));
             return Err(SigError::Namespace(found.into()));
         }
-        let signed = signed_bytes(namespace, self.hash, message);
-        if self.key.verifies(&signed, &self.signature) { Ok(self.key) } else { Err(SigError::Mismatch) }
+        let mut signed = signed_bytes(namespace, self.hash, message);
+        if let Some(presence) = self.presence {
+            signed = presence.signed_bytes(&signed);
+        }
+        if self.key.verifies(&signed, &self.signature) {
+            match self.presence {
+                Some(Presence { flags, .. }) if flags & TOUCHED == 0 => Err(SigError::Untouched),
+                _ => Ok(self.key),
+            }
+        } else {
+            Err(SigError::Mismatch)
+        }
     }
 
     /// The armoured form, with a newline at its end.
@@ -224,8 +265,12 @@ impl SshSig {
     /// The binary form.
     pub fn to_blob(&self) -> Vec<u8> {
         let mut signature = Vec::new();
-        put_string(&mut signature, ED25519.as_bytes());
+        put_string(&mut signature, self.key.holder().type_name().as_bytes());
         put_string(&mut signature, &self.signature);
+        if let Some(Presence { flags, counter }) = self.presence {
+            signature.push(flags);
+            signature.extend_from_slice(&counter.to_be_bytes());
+        }
 
         let mut blob = MAGIC.to_vec();
         blob.extend_from_slice(&VERSION.to_be_bytes());
@@ -247,14 +292,33 @@ impl Hash {
     }
 }
 
-/// RFC 8709 section 6: `string "ssh-ed25519"`, `string` of 64 bytes.
-fn signature_bytes(blob: &[u8]) -> Result<[u8; 64], SigError> {
+/// RFC 8709 section 6: `string` type, `string` of 64 bytes; of an authenticator `byte` flags and `uint32` counter too.
+fn signature_of(holder: Holder, blob: &[u8]) -> Result<([u8; 64], Option<Presence>), SigError> {
+    const LENGTH: SigError = SigError::Malformed("its signature does not have 64 bytes");
     let mut fields = Fields::of(blob);
-    if fields.string() != Some(ED25519.as_bytes()) {
+    if fields.string() != Some(holder.type_name().as_bytes()) {
         return Err(SigError::Malformed("its signature is of another type than its key"));
     }
-    let bytes = fields.string().and_then(|bytes| bytes.try_into().ok()).filter(|_| fields.is_empty());
-    bytes.ok_or(SigError::Malformed("its signature does not have 64 bytes"))
+    let bytes = fields.string().and_then(|bytes| bytes.try_into().ok()).ok_or(LENGTH)?;
+    let presence = match holder {
+        Holder::File => None,
+        Holder::Authenticator => {
+            let presence = fields.byte().zip(fields.uint32()).map(|(flags, counter)| Presence { flags, counter });
+            Some(presence.ok_or(SigError::Malformed("its signature has no flags and counter"))?)
+        }
+    };
+    if fields.is_empty() { Ok((bytes, presence)) } else { Err(LENGTH) }
+}
+
+impl Presence {
+    /// What an authenticator signs for the given bytes.
+    fn signed_bytes(self, signed: &[u8]) -> Vec<u8> {
+        let mut bytes = Sha256::digest(SK_APPLICATION).to_vec();
+        bytes.push(self.flags);
+        bytes.extend_from_slice(&self.counter.to_be_bytes());
+        bytes.extend_from_slice(&Sha256::digest(signed));
+        bytes
+    }
 }
 
 /// What the key signs.
@@ -273,6 +337,7 @@ fn signed_bytes(namespace: &str, hash: Hash, message: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::pubkey::{ED25519, SK_ED25519};
 
     /// `ssh-keygen -Y sign -n file` of OpenSSH 9.2 over `hello\n`, with `tests/vectors/ops.key`.
     const SHA512: &str = include_str!("../../tests/vectors/hello.sha512.sig");
@@ -336,6 +401,48 @@ mod tests {
             }
         }
         assert_eq!(SshSig::from_blob(&[&good[..], b"\0"].concat()), Err(SigError::Malformed("bytes follow it")));
+    }
+
+    /// What an authenticator with the seed's key would sign.
+    fn touched(flags: u8) -> SshSig {
+        let key = SecretKey::from_seed(&[7; 32]);
+        let mut blob = Vec::new();
+        put_string(&mut blob, SK_ED25519.as_bytes());
+        blob.extend_from_slice(&key.public().to_blob()[4 + ED25519.len()..]);
+        put_string(&mut blob, SK_APPLICATION.as_bytes());
+        let presence = Presence { flags, counter: 9 };
+        let signature = key.sign(&presence.signed_bytes(&signed_bytes("file", Hash::Sha512, HELLO)));
+        let key = PublicKey::from_blob(&blob).unwrap();
+        SshSig { key, namespace: (*b"file").into(), hash: Hash::Sha512, signature, presence: Some(presence) }
+    }
+
+    #[test]
+    fn an_authenticator_signs_when_it_is_touched() {
+        for flags in [1, 5] {
+            let sig = touched(flags);
+            assert_eq!(SshSig::from_armour(sig.to_armour().as_bytes()), Ok(sig.clone()));
+            assert_eq!(sig.verify("file", HELLO), Ok(sig.key));
+            assert_eq!(sig.verify("file", b"hello"), Err(SigError::Mismatch));
+        }
+        assert_eq!(touched(0).verify("file", HELLO), Err(SigError::Untouched));
+        // Neither flags nor counter can be changed afterwards.
+        for presence in [Presence { flags: 5, counter: 9 }, Presence { flags: 1, counter: 8 }] {
+            let changed = SshSig { presence: Some(presence), ..touched(1) };
+            assert_eq!(changed.verify("file", HELLO), Err(SigError::Mismatch));
+        }
+        let good = touched(1).to_blob();
+        for end in 0..good.len() {
+            assert!(SshSig::from_blob(&good[..end]).is_err(), "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn signatures_stand_one_after_another() {
+        let both = format!("{SHA512}{SHA256}");
+        assert_eq!(armours(both.as_bytes()).collect::<Vec<_>>(), [SHA512.as_bytes(), SHA256.as_bytes()]);
+        assert_eq!(armours(b"").count(), 0);
+        let junk = format!("{SHA512}junk");
+        assert_eq!(armours(junk.as_bytes()).collect::<Vec<_>>(), [SHA512.as_bytes(), b"junk"]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The two data types of RFC 4251 section 5 that keys and signatures are made of: `uint32` and `string`.
+//! The data types of RFC 4251 section 5 that keys and signatures are made of: `byte`, `uint32` and `string`.
 
 /// Reads fields off the front of some bytes.
 pub(super) struct Fields<'a>(&'a [u8]);
@@ -7,6 +7,13 @@ impl<'a> Fields<'a> {
     /// Reads from the first byte on.
     pub(super) fn of(bytes: &'a [u8]) -> Self {
         Self(bytes)
+    }
+
+    /// Takes a `byte`; `None` if nothing is left.
+    pub(super) fn byte(&mut self) -> Option<u8> {
+        let (field, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*field)
     }
 
     /// Takes a `uint32`; `None` if the bytes end before it does.

@@ -410,15 +410,17 @@ impl Agent {
         board: &dyn Board,
     ) -> Result<(Verified, Option<ExchangeId>, Vec<Bound>)> {
         let settings = &self.settings;
+        let pinned = self.record.exchange.as_ref().or(settings.exchange.as_ref());
         let trust = Trust {
             floor: self.record.tip.as_ref(),
             previous: self.record.previous.as_ref().map(|(accepted, _)| accepted.commit),
             policy: settings.policy,
             keyring: &settings.keyring,
+            exchange: pinned,
+            device: &settings.device,
         };
         let verified = verify(tip, &trust, objects)?;
         let desired = decode(&verified, objects, &settings.device)?;
-        let pinned = self.record.exchange.as_ref().or(settings.exchange.as_ref());
         if pinned.is_some() && pinned != desired.exchange.as_ref() {
             return Err(not_the_exchange(pinned, desired.exchange.as_ref()));
         }

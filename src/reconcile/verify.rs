@@ -5,33 +5,59 @@
 //!
 //! 1. The tip is the floor, the last accepted tip: there is nothing to prove.
 //! 2. The tip is known to have been accepted before the floor: `Rewound`.
-//! 3. The tip is a commit, well formed, and proven as in step 6. Without a floor (the first sync) that is all.
-//! 4. History is walked from the tip to the floor. The tip is an ancestor of the floor: `Rewound`. The floor is not
-//!    reached: `NotFastForward`. More than [`limits::RANGE_COMMITS`] commits: `RangeTooLong`.
-//! 5. Of the commits that the tip reaches and the floor does not, the [`Policy`] says which have to be proven.
-//! 6. A commit is proven by exactly one signature, an SSH signature in the namespace `git`, whose key the keyring
-//!    trusts at the largest of the commit's date, its parents' dates and the highest date accepted before. So neither
-//!    a back-dated commit nor a clock that was set back gives an expired key its force again.
-//! 7. What is accepted has the highest of the dates seen so far: the next floor.
+//! 3. The tip is a commit, well formed. History is walked from it to the floor. The tip is an ancestor of the floor:
+//!    `Rewound`. The floor is not reached: `NotFastForward`. More than [`RANGE_COMMITS`] commits: `RangeTooLong`.
+//! 4. The commits that the tip reaches and the floor does not are put in the order in which the branch took them in,
+//!    and judged one by one. The [`Policy`], the stricter one of the operator's and of the charter's at the floor, says
+//!    which of them have to be proven. On the first sync, without a floor, the tip stands alone.
+//! 5. A commit that has an `exchange.yaml` and signatures which no commit before it had brings a charter. It is in force
+//!    from this commit on if a root signed it that the charter before trusts (before the first one: the root file), and
+//!    if its serial rises. A charter speaks for itself: those of commits that need no proof count too, and where one
+//!    does not hold it is passed over; in a commit that has to be proven it is refused.
+//! 6. A commit is proven by exactly one signature, an SSH signature in the namespace `git`, whose key the charter in
+//!    force trusts at the largest of the commit's date, its parents' dates and the highest date proven before. So
+//!    neither a back-dated commit nor a clock that was set back gives an expired or revoked key its force again.
+//! 7. The key has the right to what the commit changes of that which the device reads: a root to everything, a publisher
+//!    to the paths that the charter gives him, and never to `exchange.yaml` and its signatures. A commit changes what is
+//!    not as in each of its parents. A merge that takes the device's folder whole from one of them (from the first, under
+//!    `first-parent`) changes nothing, if the others left it as it was where they parted from that one. Under `tip`, and
+//!    on the first sync, what is not as at the floor counts as changed.
+//! 8. The tip has the papers of the charter in force.
+//! 9. What is accepted has the highest of the dates proven so far, and the charter in force: the next floor.
 //!
-//! Only commit objects are read, each at most [`limits::COMMIT_BYTES`] long; no tree, no blob, no clock.
+//! Read are commit objects, each at most [`COMMIT_BYTES`] long; of their trees those on the way to the device's
+//! folder, and that one where it changed; the charter, after its signatures. No other blob, no clock.
 //!
 //! A device keeps no history. Where a commit's parent is not there, the walk takes it for older than the floor: such is
 //! the parent of a side branch that left the branch before the floor. Whoever withholds objects can so hide what lies
-//! below the fork of a branch that a trusted signer merged. They cannot hide anything on the way from the tip to the
-//! floor, nor change a byte of the tree that the tip's signer signed.
+//! below the fork of a branch that a trusted signer merged; the commit is then held to change all that it has. They
+//! cannot hide anything on the way from the tip to the floor, nor change a byte of the tree that the tip's signer signed.
+//!
+//! [`RANGE_COMMITS`]: crate::api::limits::RANGE_COMMITS
+//! [`COMMIT_BYTES`]: crate::api::limits::COMMIT_BYTES
 
-use std::collections::{BinaryHeap, HashMap, HashSet};
+mod authority;
+mod history;
+mod range;
+mod scope;
 
-use super::ports::{ObjectKind, Objects};
+use std::collections::HashSet;
+
+use self::{
+    authority::{Authority, Holder},
+    history::History,
+    range::Range,
+    scope::Scope,
+};
+use super::ports::Objects;
 use crate::{
-    api::{Error, Oid, Reason, Result, ledger::Accepted, limits},
+    api::{Class, DeviceId, Error, ExchangeId, Oid, Reason, Result, ledger::Accepted},
     codec::{
         calendar::Utc,
-        commit::{self, Commit},
+        charter,
+        commit::Commit,
         pubkey::PublicKey,
         signers::{Distrust, Keyring},
-        sshsig,
     },
 };
 
@@ -44,13 +70,17 @@ pub struct Trust<'a> {
     pub floor: Option<&'a Accepted>,
     /// A tip known to be older than the floor.
     pub previous: Option<Oid>,
-    /// How much has to be signed.
+    /// How much has to be signed, at least.
     pub policy: Policy,
-    /// By whom.
+    /// By whom, where no charter is in force: the root file.
     pub keyring: &'a Keyring,
+    /// The exchange that the device belongs to, if that is known.
+    pub exchange: Option<&'a ExchangeId>,
+    /// The device, whose folder is what it reads.
+    pub device: &'a DeviceId,
 }
 
-/// A tip whose signature and descent are proven.
+/// A tip that is proven: who signed it, that he may, and that it descends from the floor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
     accepted: Accepted,
@@ -82,10 +112,12 @@ impl Verified {
 ///
 /// # Errors
 ///
-/// `PackInvalid` if the tip is not there, `BadCommit`, `UnsignedCommit`, `BadSignature`, `UnsupportedKey`,
-/// `UntrustedKey`, `KeyNotValid`, `Rewound`, `NotFastForward`, `RangeTooLong`; what reading the objects fails with.
+/// `PackInvalid` if the tip or a tree is not there, `BadCommit`, `BadTreeEntry`, `UnsignedCommit`, `BadSignature`,
+/// `UnsupportedKey`, `UntrustedKey`, `KeyNotValid`, `KeyNotAllowed`, `CharterUnsigned`, `CharterUntrusted`,
+/// `CharterRollback`, `ExchangeMismatch`, `Rewound`, `NotFastForward`, `RangeTooLong`; what is wrong with a charter's
+/// manifest; what reading the objects fails with.
 pub fn verify(tip: Oid, trust: &Trust<'_>, objects: &dyn Objects) -> Result<Verified> {
-    let mut history = History { objects, read: HashMap::new() };
+    let mut history = History::new(objects, trust.device);
     if let Some(floor) = trust.floor {
         // Step 1.
         if tip == floor.commit {
@@ -94,7 +126,7 @@ pub fn verify(tip: Oid, trust: &Trust<'_>, objects: &dyn Objects) -> Result<Veri
         // Step 2.
         let known = trust.previous == Some(tip);
         if known || history.commit(floor.commit)?.is_some_and(|floor| floor.parents.contains(&tip)) {
-            return Err(rewound(tip, floor));
+            return Err(range::rewound(tip, floor));
         }
     }
 
@@ -102,209 +134,201 @@ pub fn verify(tip: Oid, trust: &Trust<'_>, objects: &dyn Objects) -> Result<Veri
     let Some(Commit { tree, .. }) = history.commit(tip)?.cloned() else {
         return Err(Error::new(Reason::PackInvalid, format!("the tip {} was not sent", tip.short())));
     };
-    let proven = history.prove(tip, trust)?;
-    let mut time = proven.date;
+    let range = trust.floor.map(|floor| Range::walk(tip, floor, &mut history)).transpose()?;
 
+    // Step 4.
+    let mut authority = Authority::at_floor(trust, objects)?;
     if let Some(floor) = trust.floor {
-        // Step 4.
-        let range = Range::walk(tip, floor, &mut history)?;
-        // Step 5.
-        for id in range.to_prove(tip, trust.policy, &mut history)? {
-            time = time.max(history.prove(id, trust)?.date);
-        }
-        // Step 7.
-        time = time.max(floor.time);
+        authority.resume(history.scope_of_tree(floor.tree)?.papers, floor.time, objects)?;
     }
-    Ok(Verified { accepted: Accepted { commit: tip, tree, time, signer: proven.signer } })
+    let policy = trust.policy.max(authority.policy().unwrap_or(Policy::Tip));
+    let (line, proven) = match range {
+        Some(range) => {
+            let line = range.line(&mut history)?;
+            let proven = range.to_prove(&line, policy, &mut history)?;
+            (line, proven)
+        }
+        None => (vec![tip], HashSet::from([tip])),
+    };
+
+    let time = trust.floor.map_or(0, |floor| floor.time);
+    let mut judge = Judge { history, authority, floor: trust.floor, policy, time, signer: Box::default() };
+    for id in line {
+        if proven.contains(&id) { judge.prove(id)? } else { judge.pass(id)? }
+    }
+    judge.accept(tip, tree)
 }
 
-/// A commit whose signature counts.
-struct Proven {
-    /// The committer's date.
-    date: i64,
-    /// The principal of the key.
+/// Judges the commits of a line, one after the other.
+struct Judge<'a> {
+    history: History<'a>,
+    authority: Authority,
+    floor: Option<&'a Accepted>,
+    policy: Policy,
+    /// The highest date proven so far.
+    time: i64,
+    /// Who signed the last commit that was proven.
     signer: Box<str>,
 }
 
-/// The commits that were read so far.
-struct History<'a> {
-    objects: &'a dyn Objects,
-    read: HashMap<Oid, Option<Commit>>,
+/// A commit and what it is compared with.
+struct Case {
+    id: Oid,
+    commit: Commit,
+    scope: Scope,
+    /// What the device reads of each parent; of nothing, if there is no parent.
+    before: Vec<Scope>,
+    /// Whether it brings papers of its own.
+    brings: bool,
 }
 
-impl History<'_> {
-    /// The commit; `None` if it is not there.
-    fn commit(&mut self, id: Oid) -> Result<Option<&Commit>> {
-        if !self.read.contains_key(&id) {
-            let commit = match self.bytes(id)? {
-                Some(data) => Some(commit::parse(&data).map_err(|how| bad_commit(id, how))?),
-                None => None,
-            };
-            self.read.insert(id, commit);
-        }
-        Ok(self.read[&id].as_ref())
-    }
-
-    /// The date of a commit; `None` if it is not there.
-    fn date(&mut self, id: Oid) -> Result<Option<i64>> {
-        Ok(self.commit(id)?.map(|commit| commit.date))
-    }
-
-    /// The parents of a commit; none if it is not there.
-    fn parents(&mut self, id: Oid) -> Result<Vec<Oid>> {
-        Ok(self.commit(id)?.map(|commit| commit.parents.clone()).unwrap_or_default())
-    }
-
-    /// The bytes of a commit object; `None` if it is not there.
-    fn bytes(&self, id: Oid) -> Result<Option<Vec<u8>>> {
-        match self.objects.read(id, limits::COMMIT_BYTES) {
-            Ok(Some(object)) if object.kind == ObjectKind::Commit => Ok(Some(object.data)),
-            Ok(Some(_)) => Err(bad_commit(id, "it is another kind of object")),
-            // An annotated tag is none of the kinds that are read.
-            Ok(None) if self.objects.has(id)? => Err(bad_commit(id, "it is another kind of object")),
-            Ok(None) => Ok(None),
-            Err(error) if error.reason() == Reason::FileTooLarge => {
-                Err(bad_commit(id, "it is longer than any commit that is read").caused_by(error))
-            }
-            Err(error) => Err(error),
+impl Judge<'_> {
+    /// A commit that needs no proof: of it the charter counts, if it holds (step 5).
+    fn pass(&mut self, id: Oid) -> Result<()> {
+        match self.case(id).and_then(|case| self.follow(&case, self.time)) {
+            Err(error) if matches!(error.reason().class(), Class::FixKeys | Class::FixManifest) => Ok(()),
+            followed => followed,
         }
     }
 
-    /// Step 6.
-    fn prove(&mut self, id: Oid, trust: &Trust<'_>) -> Result<Proven> {
-        let data = self.bytes(id)?.ok_or_else(|| bad_commit(id, "it is gone"))?;
-        let seal = commit::seal(&data).map_err(|how| {
-            Error::new(Reason::BadSignature, format!("commit {} has no signature of its own: {how}", id.short()))
-                .hint(SIGN)
-        })?;
-        let seal = seal.ok_or_else(|| {
-            Error::new(Reason::UnsignedCommit, format!("commit {} is not signed", id.short())).hint(SIGN)
-        })?;
-        let key = sshsig::verify(&seal.armour, sshsig::GIT, &seal.payload).map_err(|error| {
-            let what = format!("the signature of commit {} is refused", id.short());
-            Error::new(error.reason(), what).hint(SIGN).caused_by(error)
-        })?;
-
-        let Commit { parents, date, .. } = commit::parse(&data).map_err(|how| bad_commit(id, how))?;
-        let mut at = trust.floor.map_or(date, |floor| floor.time.max(date));
-        for parent in parents {
-            at = at.max(self.date(parent)?.unwrap_or(at));
+    /// Steps 5 to 7.
+    fn prove(&mut self, id: Oid) -> Result<()> {
+        let case = self.case(id)?;
+        let key = self.history.signature(id)?;
+        let mut at = self.time.max(case.commit.date);
+        for parent in &case.commit.parents {
+            at = at.max(self.history.date(*parent)?.unwrap_or(at));
         }
-        match trust.keyring.judge(&key, sshsig::GIT, at) {
-            Ok(principal) => Ok(Proven { date, signer: principal.into() }),
-            Err(distrust) => Err(distrusted(id, &key, distrust, at)),
+
+        // A root may sign the very commit that lets him go, and a new one the commit that brings him.
+        let is_succession = self.floor.is_some() && case.brings;
+        let before = self.authority.holder(&key, at).ok().filter(|_| is_succession);
+        if before.as_ref().is_some_and(|holder| !holder.is_root()) {
+            return Err(not_allowed(id, &key, charter::PATH));
         }
-    }
-}
-
-/// What the walk found between a tip and the floor.
-struct Range {
-    marks: HashMap<Oid, u8>,
-    /// The commits that the tip reaches, newest first.
-    order: Vec<Oid>,
-}
-
-/// Reached from the tip.
-const NEW: u8 = 1;
-/// Reached from the floor.
-const OLD: u8 = 2;
-
-impl Range {
-    /// Step 4: paints history down from both ends at once, newest commit first, until nothing is left that only the tip
-    /// reaches. Where dates lie, at worst a commit that the floor reaches stays unmarked, and has to be proven.
-    fn walk(tip: Oid, floor: &Accepted, history: &mut History<'_>) -> Result<Self> {
-        let mut marks = HashMap::from([(tip, NEW), (floor.commit, OLD)]);
-        let mut queue = BinaryHeap::new();
-        for end in [tip, floor.commit] {
-            queue.extend(history.date(end)?.map(|date| (date, end)));
-        }
-        let mut open = HashSet::from([tip]);
-        let mut order = Vec::new();
-        while !open.is_empty() {
-            let Some((_, id)) = queue.pop() else { break };
-            let mark = marks[&id];
-            if open.remove(&id) {
-                order.push(id);
-            }
-            for parent in history.parents(id)? {
-                let known = marks.entry(parent).or_default();
-                if *known | mark == *known {
-                    continue;
+        let leaving: Option<Box<str>> = before.map(|root| root.name.into());
+        self.follow(&case, at)?;
+        self.signer = match (self.authority.holder(&key, at), leaving) {
+            (_, Some(root)) => root,
+            (Ok(holder), None) => {
+                if is_succession && !holder.is_root() {
+                    return Err(not_allowed(id, &key, charter::PATH));
                 }
-                *known |= mark;
-                let only_new = *known == NEW;
-                let Some(date) = history.date(parent)? else { continue };
-                queue.push((date, parent));
-                if only_new {
-                    open.insert(parent)
-                } else {
-                    open.remove(&parent)
-                };
+                case.check_rights(&key, &holder, self.policy, &mut self.history)?;
+                holder.name.into()
             }
-            if marks.len() > limits::RANGE_COMMITS {
-                return Err(too_long(tip, floor));
-            }
-        }
-        let range = Self { marks, order };
-        if range.mark(tip) & OLD != 0 {
-            return Err(rewound(tip, floor));
-        }
-        if range.mark(floor.commit) & NEW == 0 {
-            return Err(not_fast_forward(tip, floor));
-        }
-        Ok(range)
+            (Err(distrust), None) => return Err(distrusted(id, &key, distrust, at)),
+        };
+        self.time = self.time.max(case.commit.date);
+        Ok(())
     }
 
-    fn mark(&self, id: Oid) -> u8 {
-        self.marks.get(&id).copied().unwrap_or_default()
-    }
-
-    /// Step 5: the commits below the tip that have to be proven, the oldest first.
-    fn to_prove(&self, tip: Oid, policy: Policy, history: &mut History<'_>) -> Result<Vec<Oid>> {
-        let mut chosen = Vec::new();
-        match policy {
-            Policy::Tip => {}
-            Policy::Range => {
-                chosen.extend(self.order.iter().copied().filter(|id| *id != tip && self.mark(*id) == NEW));
-            }
-            Policy::FirstParent => {
-                let mut at = history.parents(tip)?.first().copied();
-                while let Some(id) = at.filter(|id| self.mark(*id) == NEW)
-                    && history.commit(id)?.is_some()
-                {
-                    chosen.push(id);
-                    at = history.parents(id)?.first().copied();
+    fn case(&mut self, id: Oid) -> Result<Case> {
+        let history = &mut self.history;
+        let missing = || Error::new(Reason::PackInvalid, format!("commit {} was not sent", id.short()));
+        let commit = history.commit(id)?.cloned().ok_or_else(missing)?;
+        let scope = history.scope_of_tree(commit.tree)?;
+        let mut before = Vec::new();
+        match (self.floor, self.policy) {
+            (None, _) => {}
+            (Some(floor), Policy::Tip) => before.push(history.scope_of_tree(floor.tree)?),
+            (Some(_), Policy::FirstParent | Policy::Range) => {
+                for parent in &commit.parents {
+                    before.push(history.scope(*parent)?);
                 }
             }
         }
-        chosen.reverse();
-        Ok(chosen)
+        if before.is_empty() {
+            before.push(Scope::default());
+        }
+        let compared = if self.policy == Policy::FirstParent { &before[..1] } else { &before[..] };
+        let is_new = compared.iter().all(|before| before.papers != scope.papers);
+        let brings = is_new && !self.authority.has_taken(scope.papers);
+        Ok(Case { id, commit, scope, before, brings })
+    }
+
+    /// Step 5.
+    fn follow(&mut self, case: &Case, at: i64) -> Result<()> {
+        if !case.brings {
+            return Ok(());
+        }
+        let beside = !case.before.iter().any(|before| self.authority.is_in_force(before.papers));
+        let followed = self.authority.follow(case.scope.papers, beside, at, self.history.objects);
+        followed.map_err(|error| of_charter(case.id, error))
+    }
+
+    /// Steps 8 and 9.
+    fn accept(mut self, tip: Oid, tree: Oid) -> Result<Verified> {
+        let scope = self.history.scope_of_tree(tree)?;
+        let settled = self.authority.settle(scope.papers, self.time, self.history.objects);
+        settled.map_err(|error| of_charter(tip, error))?;
+        let charter = self.authority.charter().cloned();
+        let accepted = Accepted { commit: tip, tree, time: self.time, signer: self.signer, charter };
+        Ok(Verified { accepted })
     }
 }
 
-const SIGN: &str = "sign it: git config gpg.format ssh, then git commit --amend -S, or git rebase -f -S for commits \
-    below the tip; and push again";
-const FORWARD: &str = "push a new commit on top of the accepted one; to go back to older specs, use git revert";
+impl Case {
+    /// Step 7, for the device's folder.
+    fn check_rights(
+        &self,
+        key: &PublicKey,
+        holder: &Holder<'_>,
+        policy: Policy,
+        history: &mut History<'_>,
+    ) -> Result<()> {
+        if holder.may_all() || self.takes_folder_whole(policy, history)? {
+            return Ok(());
+        }
+        let (objects, device) = (history.objects, history.device);
+        for before in &self.before {
+            scope::changes(objects, device, [before, &self.scope], &mut |path| match holder.may(path) {
+                true => Ok(()),
+                false => Err(not_allowed(self.id, key, path)),
+            })?;
+        }
+        Ok(())
+    }
 
-fn bad_commit(id: Oid, how: &str) -> Error {
-    Error::new(Reason::BadCommit, format!("{} is not a commit that can be verified: {how}", id.short()))
-        .hint("push a branch made by git itself")
+    /// Whether this is a merge that takes the device's folder from one parent, as none of the others has changed it.
+    fn takes_folder_whole(&self, policy: Policy, history: &mut History<'_>) -> Result<bool> {
+        let parents = &self.commit.parents;
+        if parents.len() < 2 || parents.len() != self.before.len() {
+            return Ok(false);
+        }
+        let sources = if policy == Policy::FirstParent { 1 } else { parents.len() };
+        'sources: for source in 0..sources {
+            if self.before[source].folder != self.scope.folder {
+                continue;
+            }
+            for (other, before) in parents.iter().zip(&self.before) {
+                if before.folder != self.scope.folder && !history.left_folder(*other, parents[source])? {
+                    continue 'sources;
+                }
+            }
+            return Ok(true);
+        }
+        Ok(false)
+    }
 }
 
-fn rewound(tip: Oid, floor: &Accepted) -> Error {
-    let what = format!("the branch was rewound from {} to the older {}", floor.commit.short(), tip.short());
-    Error::new(Reason::Rewound, what).hint(FORWARD)
+fn of_charter(id: Oid, error: Error) -> Error {
+    let outer = Error::new(error.reason(), format!("the charter of commit {} is refused", id.short()));
+    let outer = match error.get_hint() {
+        Some(hint) => outer.hint(hint),
+        None => outer,
+    };
+    outer.caused_by(error)
 }
 
-fn not_fast_forward(tip: Oid, floor: &Accepted) -> Error {
-    let what = format!("the tip {} does not descend from the accepted {}", tip.short(), floor.commit.short());
-    Error::new(Reason::NotFastForward, what).hint(FORWARD)
-}
-
-fn too_long(tip: Oid, floor: &Accepted) -> Error {
-    let (tip, floor, most) = (tip.short(), floor.commit.short(), limits::RANGE_COMMITS);
-    Error::new(Reason::RangeTooLong, format!("more than {most} commits lie between the accepted {floor} and {tip}"))
-        .hint("let the device follow in steps: push an earlier commit first")
+fn not_allowed(id: Oid, key: &PublicKey, path: &str) -> Error {
+    let what = format!("commit {} is signed by {key}, which may not change {path}", id.short());
+    let hint = if path == charter::PATH {
+        "let a root sign the commit; publishers cannot change exchange.yaml and its signatures"
+    } else {
+        "let somebody sign the commit whom exchange.yaml gives this path; instead of merging, use git rebase"
+    };
+    Error::new(Reason::KeyNotAllowed, what).hint(hint)
 }
 
 fn distrusted(id: Oid, key: &PublicKey, distrust: Distrust, at: i64) -> Error {
@@ -316,7 +340,7 @@ fn distrusted(id: Oid, key: &PublicKey, distrust: Distrust, at: i64) -> Error {
         Distrust::NoLonger(last) => format!("which was valid until {}, not at {at}", Utc::of_seconds(last)),
     };
     Error::new(distrust.reason(), format!("commit {} is signed by {key}, {how}", id.short()))
-        .hint("sign with a key that the device's root file (allowed_signers) trusts, or add this one there")
+        .hint("sign with a key that the signed exchange.yaml or, without one, the device's root file trusts there")
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ fn an_exchange_is_made_and_its_first_commit_signed() {
     golden("init-motd.yaml", world.read("plant-7/specs/site-a/pump-07/motd.yaml"));
     golden("init-readme.md", world.read("plant-7/README.md"));
     let key = OPS_PUB.rsplit_once(' ').unwrap().0;
-    assert_eq!(world.read("plant-7/root.keys"), format!("ops@plant-7 namespaces=\"git\" {key}\n"));
+    assert_eq!(world.read("plant-7/root.keys"), format!("ops@plant-7 namespaces=\"git,giter-exchange\" {key}\n"));
     world.git(&["-C", "plant-7/specs", "verify-commit", "HEAD"]);
     assert_eq!(world.git(&["-C", "plant-7", "status", "--porcelain"]), "");
 }

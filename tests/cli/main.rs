@@ -3,6 +3,7 @@
 //! What is printed stands in `golden/`. `SNAPSHOTS=overwrite cargo test --test cli` writes it anew; the diff is then for
 //! a person to judge.
 
+mod charter;
 mod decode;
 mod demo;
 mod device;

@@ -91,6 +91,12 @@ impl World {
         ran.stdout.trim_end().to_owned()
     }
 
+    /// Runs another program, which has to succeed.
+    pub(crate) fn run(&self, program: &str, args: &[&str]) {
+        let ran = run(self.command(program).args(args), b"");
+        assert_eq!(ran.code, Some(0), "{program} {args:?}: {}", ran.stderr);
+    }
+
     /// Who commits, for git.
     pub(crate) fn identify(&self) {
         self.write("gitconfig", "[user]\n\tname = Ops\n\temail = ops@plant-7\n");

@@ -105,8 +105,13 @@ fn commits() {
     let payload = commit::seal(COMMIT).unwrap().unwrap().payload;
     let tip = Oid::new([7; 20]);
     let accepted = |bytes: Vec<u8>| {
-        let objects = Snapshot([(tip, Object { kind: ObjectKind::Commit, data: bytes })].into());
-        verify(tip, &Trust { floor: None, previous: None, policy: Policy::Range, keyring: &keyring }, &objects).is_ok()
+        // Whatever the commit's tree is called, it is empty.
+        let tree = commit::parse(&bytes).map_or(tip, |commit| commit.tree);
+        let empty = Object { kind: ObjectKind::Tree, data: Vec::new() };
+        let objects = Snapshot([(tree, empty), (tip, Object { kind: ObjectKind::Commit, data: bytes })].into());
+        let (policy, device) = (Policy::Range, "pump-07".parse().unwrap());
+        let trust = Trust { floor: None, previous: None, policy, keyring: &keyring, exchange: None, device: &device };
+        verify(tip, &trust, &objects).is_ok()
     };
     assert!(accepted(COMMIT.to_vec()));
     for (round, bytes) in mutations(COMMIT) {

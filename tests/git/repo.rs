@@ -74,6 +74,11 @@ impl Repo {
         self.oid("HEAD")
     }
 
+    /// Sets the clock.
+    pub(crate) fn set_date(&mut self, date: i64) {
+        self.date = date;
+    }
+
     /// Merges a branch with a merge commit.
     pub(crate) fn merge(&mut self, branch: &str, key: &SecretKeyFile) -> Oid {
         self.date += 1;
@@ -147,8 +152,12 @@ impl SecretKeyFile {
 
     /// An allowed_signers line for it.
     pub(crate) fn line(&self, principal: &str, options: &str) -> String {
-        let public = fs::read_to_string(self.0.with_extension("pub")).unwrap();
-        format!("{principal} {options} {public}")
+        format!("{principal} {options} {}\n", self.public())
+    }
+
+    /// The line of its `.pub` file.
+    pub(crate) fn public(&self) -> String {
+        fs::read_to_string(self.0.with_extension("pub")).unwrap().trim_end().into()
     }
 
     /// A keyring of it alone.

@@ -29,8 +29,9 @@ pub(crate) struct Watch {
     /// The newest tip that was durable, as a number among the sound commits.
     tip: Option<usize>,
     advances: u64,
-    /// The last status that the hub took.
+    /// The last status that the hub took, and the ref it follows, which a story may have put back.
     sequence: u64,
+    newest: Option<Oid>,
     status: Option<Oid>,
     /// The story put something of its own on the status ref.
     is_ref_taken: bool,
@@ -153,7 +154,9 @@ impl Watch {
         let said = status_of(commit, hub);
         let last = durable.status.as_ref().map(|status| (status.commit, status.sequence));
         assert_eq!(last, Some((commit, said.sequence)), "durable: a status was pushed before it was recorded");
-        assert!(said.sequence > self.sequence, "sequence: {} follows {}", said.sequence, self.sequence);
+        let is_told_again = self.newest == Some(commit);
+        let rises = said.sequence > self.sequence || is_told_again;
+        assert!(rises, "sequence: {} follows {}", said.sequence, self.sequence);
         let parents = commit::parse(&object(commit, hub).data).unwrap().parents;
         assert_eq!(parents, Vec::from_iter(self.status), "chain: a status does not follow the one before");
         assert_eq!(
@@ -161,7 +164,7 @@ impl Watch {
             durable.tip.as_ref().map(|tip| tip.commit),
             "durable: a status tells of a tip that is not"
         );
-        (self.sequence, self.status) = (said.sequence, Some(commit));
+        (self.sequence, self.newest, self.status) = (said.sequence, Some(commit), Some(commit));
     }
 }
 

@@ -7,7 +7,7 @@ use giter_edge::{
         Condition, ConditionStatus, ConditionType, DeviceStatus, Oid, ResourceStatus,
         board::{Bias, Level, LineConfig},
         condition::Text,
-        ledger::{Accepted, Generation, HubTraits, LastStatus, Owned, Record, Refused, Release},
+        ledger::{Accepted, Charter, Generation, HubTraits, LastStatus, Owned, Record, Refused, Release},
         status::{Clock, Field},
     },
     codec::{record, status},
@@ -85,6 +85,7 @@ fn ledger_record() -> Record {
         tree: oid(byte + 1),
         time: 1_795_000_000 + i64::from(byte),
         signer: "ops@plant-7".into(),
+        charter: (byte == 0x20).then(|| Charter { serial: 300, blob: oid(0x60), sha256: [7; 32], anchor: [8; 16] }),
     };
     Record {
         serial: 300,

@@ -5,7 +5,10 @@ use super::{
     node::Node,
     place::{Path, Sink},
 };
-use crate::api::{ExchangeId, Policy, Reason, exchange::Publisher, limits};
+use crate::{
+    api::{ExchangeId, Policy, Reason, exchange::Publisher, limits},
+    codec::{calendar::Utc, pattern::PathPattern, pubkey::PublicKey},
+};
 
 /// What the spec of the charter says.
 pub(super) struct Spec {
@@ -25,7 +28,7 @@ pub(super) fn read(spec: &mut Fields<'_>, sink: &Sink<'_>) -> Option<Spec> {
     let serial = spec.optional("serial", |node| number(node, u64::MAX));
     let branch = spec.required("branch", branch);
     let verify = spec.optional("verify", |node| choice(node, POLICIES));
-    let roots = spec.items("roots", limits::SIGNERS, |node, path| line(node, path, sink));
+    let roots = spec.items("roots", limits::SIGNERS, |node, path| item(node, path, sink, key));
     let publishers = spec.items("publishers", limits::SIGNERS, |node, path| publisher(node, path, sink));
     Some(Spec { id: id?, serial: serial.unwrap_or(0), branch: branch?, verify, roots, publishers })
 }
@@ -33,10 +36,10 @@ pub(super) fn read(spec: &mut Fields<'_>, sink: &Sink<'_>) -> Option<Spec> {
 fn publisher(node: &Node, path: Path<'_>, sink: &Sink<'_>) -> Option<Publisher> {
     let mut fields = Fields::of(node, path, sink)?;
     let principal = fields.required("principal", one_line);
-    let key = fields.required("key", one_line);
-    let paths = fields.items("paths", limits::PUBLISHER_PATHS, |node, path| line(node, path, sink));
-    let valid_after = fields.optional("validAfter", one_line);
-    let valid_before = fields.optional("validBefore", one_line);
+    let key = fields.required("key", key);
+    let paths = fields.items("paths", limits::PUBLISHER_PATHS, |node, path| item(node, path, sink, pattern));
+    let valid_after = fields.optional("validAfter", time);
+    let valid_before = fields.optional("validBefore", time);
     fields.finish();
     Some(Publisher { principal: principal?, key: key?, paths, valid_after, valid_before })
 }
@@ -65,9 +68,29 @@ fn one_line(node: &Node) -> Result<Box<str>, String> {
     Ok(line.into())
 }
 
-fn line(node: &Node, path: Path<'_>, sink: &Sink<'_>) -> Option<Box<str>> {
-    let wrong = match one_line(node) {
-        Ok(line) => return Some(line),
+fn key(node: &Node) -> Result<Box<str>, String> {
+    let key = one_line(node)?;
+    PublicKey::from_openssh(&key)
+        .map(|_| key)
+        .map_err(|wrong| format!("expected a public key as in a .pub file: {wrong}"))
+}
+
+fn pattern(node: &Node) -> Result<Box<str>, String> {
+    let pattern = one_line(node)?;
+    PathPattern::new(&pattern).map(|_| pattern).map_err(|wrong| wrong.to_string())
+}
+
+fn time(node: &Node) -> Result<Box<str>, String> {
+    let time = one_line(node)?;
+    match Utc::from_rfc3339(&time) {
+        Some(_) => Ok(time),
+        None => Err("expected a day such as \"2026-12-31\", or a second such as \"2026-12-31T23:59:59Z\"".into()),
+    }
+}
+
+fn item(node: &Node, path: Path<'_>, sink: &Sink<'_>, read: fn(&Node) -> Result<Box<str>, String>) -> Option<Box<str>> {
+    let wrong = match read(node) {
+        Ok(text) => return Some(text),
         Err(wrong) => wrong,
     };
     sink.say(Reason::InvalidValue, node.mark, path, wrong);

@@ -359,20 +359,22 @@ fn messages_say_what_would_be_right() {
     assert_eq!(brightness, "expected a whole number from 0 to 4294967295, not 'bright'");
 }
 
+const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAID5Z3qgA6KaIKisTzbmldeOgtK3hyHmwaIBUB7S9Ao8u";
+
 #[test]
 fn the_charter_is_read() {
     let yaml = format!(
         "{HEAD}kind: Exchange\nmetadata: {{name: plant-7}}\nspec:\n  id: 5f0c1f0e3d5b4d0e9a7c2b6e8f1a4c3d\n  serial: 1\n  \
-         branch: main\n  verify: range\n  roots: [\"ssh-ed25519 AAAA root@plant-7\"]\n  publishers:\n  - {{principal: \
-         ops@plant-7, key: \"ssh-ed25519 AAAA\", paths: [\"specs/site-a/**\", \"groups/**\"], validAfter: \"2026-11-01\"}}\n"
+         branch: main\n  verify: range\n  roots: [\"{KEY} root@plant-7\"]\n  publishers:\n  - {{principal: \
+         ops@plant-7, key: \"{KEY}\", paths: [\"specs/site-a/**\", \"groups/**\"], validAfter: \"2026-11-01\"}}\n"
     );
     let charter = parse_exchange("exchange.yaml", yaml.as_bytes()).unwrap();
     assert_eq!((charter.name.as_str(), charter.serial, &*charter.branch), ("plant-7", 1, "main"));
     assert_eq!(charter.id.as_str(), "5f0c1f0e3d5b4d0e9a7c2b6e8f1a4c3d");
     assert_eq!(charter.verify, Some(Policy::Range));
-    assert_eq!(charter.roots, ["ssh-ed25519 AAAA root@plant-7".into()]);
+    assert_eq!(charter.roots, [format!("{KEY} root@plant-7").into()]);
     let [publisher] = &charter.publishers[..] else { panic!("{charter:?}") };
-    assert_eq!((&*publisher.principal, &*publisher.key), ("ops@plant-7", "ssh-ed25519 AAAA"));
+    assert_eq!((&*publisher.principal, &*publisher.key), ("ops@plant-7", KEY));
     assert_eq!(publisher.paths, ["specs/site-a/**".into(), "groups/**".into()]);
     assert_eq!((publisher.valid_after.as_deref(), publisher.valid_before.as_deref()), (Some("2026-11-01"), None));
 }
@@ -394,10 +396,21 @@ fn a_wrong_charter_is_refused() {
         (charter(&format!("{id}, verify: all")), &["4:68 InvalidValue spec.verify"]),
         (charter(&format!("{id}, roots: {{}}")), &["4:67 InvalidValue spec.roots"]),
         (charter(&format!("{id}, roots: [1]")), &["4:68 InvalidValue spec.roots[0]"]),
-        (charter(&format!("{id}, publishers: [{{key: a}}]")), &["4:73 MissingField spec.publishers[0].principal"]),
+        (charter(&format!("{id}, roots: [{KEY}, ssh-rsa AAAA]")), &["4:150 InvalidValue spec.roots[1]"]),
+        (charter(&format!("{id}, publishers: [{{key: {KEY}}}]")), &["4:73 MissingField spec.publishers[0].principal"]),
         (
-            charter(&format!("{id}, publishers: [{{key: a, principal: b, path: c}}]")),
-            &["4:96 UnknownField spec.publishers[0].path"],
+            charter(&format!("{id}, publishers: [{{key: a, principal: b}}]")),
+            &["4:79 InvalidValue spec.publishers[0].key"],
+        ),
+        (
+            charter(&format!("{id}, publishers: [{{principal: b, path: c, key: {KEY}}}]")),
+            &["4:88 UnknownField spec.publishers[0].path"],
+        ),
+        (
+            charter(&format!(
+                "{id}, publishers: [{{principal: b, paths: [a/**, /a], validAfter: \"1.2.\", key: {KEY}}}]"
+            )),
+            &["4:102 InvalidValue spec.publishers[0].paths[1]", "4:119 InvalidValue spec.publishers[0].validAfter"],
         ),
         (charter(&format!("{id}, roots: [{}]", "a, ".repeat(limits::SIGNERS + 1))), &["4:67 TooMany spec.roots"]),
         (charter("id: xyz, branch: refs/heads/main"), &["4:12 InvalidValue spec.id", "4:25 InvalidValue spec.branch"]),

@@ -63,7 +63,7 @@ impl Memory {
 
     fn decode(&self, tree: Oid) -> Result<Desired> {
         let commit = Oid::new([1; 20]);
-        let verified = Verified::by_ledger(&Accepted { commit, tree, time: 0, signer: "ops".into() });
+        let verified = Verified::by_ledger(&Accepted { commit, tree, time: 0, signer: "ops".into(), charter: None });
         decode(&verified, self, &"pump-07".parse().unwrap())
     }
 

@@ -1,17 +1,28 @@
 //! The steps of `verify` on histories made in memory; `tests/git` has them on git's own.
 
+use std::{collections::HashMap, sync::LazyLock};
+
 use super::*;
 use crate::{
-    codec::{keyfile::SecretKey, signers::Signer},
-    reconcile::ports::Object,
+    api::limits,
+    codec::{keyfile::SecretKey, signers::Signer, sshsig},
+    reconcile::ports::{Object, ObjectKind},
 };
+
+mod charters;
 
 const TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
 
 /// Objects in memory, named by number: these histories hang together by name, not by hash.
-#[derive(Default)]
 struct World {
     objects: HashMap<Oid, Object>,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        let empty = Object { kind: ObjectKind::Tree, data: Vec::new() };
+        Self { objects: HashMap::from([(TREE.parse().unwrap(), empty)]) }
+    }
 }
 
 impl Objects for World {
@@ -84,12 +95,23 @@ fn ops() -> Signer {
 }
 
 fn floor(number: u32) -> Accepted {
-    Accepted { commit: id(number), tree: TREE.parse().unwrap(), time: number.into(), signer: "ops".into() }
+    Accepted {
+        commit: id(number),
+        tree: TREE.parse().unwrap(),
+        time: number.into(),
+        signer: "ops".into(),
+        charter: None,
+    }
 }
 
 fn verify_by(world: &World, tip: u32, floor: Option<&Accepted>, policy: Policy) -> Result<Verified> {
     let keyring = Keyring::new(vec![ops()]);
-    verify(id(tip), &Trust { floor, previous: None, policy, keyring: &keyring }, world)
+    verify(id(tip), &trust(floor, policy, &keyring), world)
+}
+
+fn trust<'a>(floor: Option<&'a Accepted>, policy: Policy, keyring: &'a Keyring) -> Trust<'a> {
+    static DEVICE: LazyLock<DeviceId> = LazyLock::new(|| "site-a/pump".parse().unwrap());
+    Trust { floor, previous: None, policy, keyring, exchange: None, device: &DEVICE }
 }
 
 /// The reasons under `tip`, `first-parent` and `range`; `None` where the tip is accepted.
@@ -107,7 +129,8 @@ fn the_first_tip_stands_alone() {
     let mut world = World::default();
     world.signed(9, &[8]);
     let verified = verify_by(&world, 9, None, Policy::Range).unwrap();
-    let expected = Accepted { commit: id(9), tree: TREE.parse().unwrap(), time: 9, signer: "ops".into() };
+    let expected =
+        Accepted { commit: id(9), tree: TREE.parse().unwrap(), time: 9, signer: "ops".into(), charter: None };
     assert_eq!(verified.accepted(), &expected);
 }
 
@@ -248,7 +271,8 @@ fn an_older_tip_is_a_rewind_where_that_can_be_known() {
     assert_eq!(verdicts(&world, 4, 5), [Some(Reason::Rewound); 3]);
     assert_eq!(verdicts(&world, 1, 5), [Some(Reason::NotFastForward); 3]);
     let keyring = Keyring::new(vec![ops()]);
-    let trust = Trust { floor: Some(&floor(5)), previous: Some(id(1)), policy: Policy::Range, keyring: &keyring };
+    let floor = floor(5);
+    let trust = Trust { previous: Some(id(1)), ..trust(Some(&floor), Policy::Range, &keyring) };
     assert_eq!(verify(id(1), &trust, &world).unwrap_err().reason(), Reason::Rewound);
 }
 
@@ -300,7 +324,7 @@ fn a_key_is_judged_at_the_latest_date_that_is_known() {
     let expiring = Signer { valid_before: Some(10), ..ops() };
     let keyring = Keyring::new(vec![expiring, Signer { key: key(2).public(), ..ops() }]);
     let reason = |world: &World, tip, floor: Option<&Accepted>| {
-        let trust = Trust { floor, previous: None, policy: Policy::Range, keyring: &keyring };
+        let trust = trust(floor, Policy::Range, &keyring);
         verify(id(tip), &trust, world).err().map(|error| error.reason())
     };
     let mut world = World::default();

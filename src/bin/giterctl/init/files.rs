@@ -33,7 +33,7 @@ impl Exchange {
             ("exchange.yaml".into(), self.charter()?),
             (".gitattributes".into(), "status.postcard diff=giter-status\n".into()),
             ("README.md".into(), self.fill(include_str!("README.md"))),
-            (ROOT_KEYS.into(), format!("{principal} namespaces=\"git\" {key}\n")),
+            (ROOT_KEYS.into(), format!("{principal} namespaces=\"git,giter-exchange\" {key}\n")),
             (ALLOWED_SIGNERS.into(), format!("{principal} namespaces=\"git\" {key}\n")),
         ];
         for device in &self.devices {

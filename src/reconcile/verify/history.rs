@@ -1,0 +1,151 @@
+//! What the trust decision reads: commits, their signatures, and of their trees what the device reads.
+
+use std::collections::{HashMap, HashSet};
+
+use super::scope::Scope;
+use crate::{
+    api::{DeviceId, Error, Oid, Reason, Result, limits},
+    codec::{
+        commit::{self, Commit},
+        pubkey::PublicKey,
+        sshsig,
+    },
+    reconcile::ports::{ObjectKind, Objects},
+};
+
+/// The commits that were read so far.
+pub(super) struct History<'a> {
+    pub(super) objects: &'a dyn Objects,
+    pub(super) device: &'a DeviceId,
+    read: HashMap<Oid, Option<Commit>>,
+    scopes: HashMap<Oid, Scope>,
+}
+
+impl<'a> History<'a> {
+    pub(super) fn new(objects: &'a dyn Objects, device: &'a DeviceId) -> Self {
+        Self { objects, device, read: HashMap::new(), scopes: HashMap::new() }
+    }
+
+    /// The commit; `None` if it is not there.
+    pub(super) fn commit(&mut self, id: Oid) -> Result<Option<&Commit>> {
+        if !self.read.contains_key(&id) {
+            let commit = match self.bytes(id)? {
+                Some(data) => Some(commit::parse(&data).map_err(|how| bad_commit(id, how))?),
+                None => None,
+            };
+            self.read.insert(id, commit);
+        }
+        Ok(self.read[&id].as_ref())
+    }
+
+    /// The date of a commit; `None` if it is not there.
+    pub(super) fn date(&mut self, id: Oid) -> Result<Option<i64>> {
+        Ok(self.commit(id)?.map(|commit| commit.date))
+    }
+
+    /// The parents of a commit; none if it is not there.
+    pub(super) fn parents(&mut self, id: Oid) -> Result<Vec<Oid>> {
+        Ok(self.commit(id)?.map(|commit| commit.parents.clone()).unwrap_or_default())
+    }
+
+    /// What the device reads of a commit; nothing if it is not there.
+    pub(super) fn scope(&mut self, id: Oid) -> Result<Scope> {
+        match self.commit(id)?.map(|commit| commit.tree) {
+            Some(tree) => self.scope_of_tree(tree),
+            None => Ok(Scope::default()),
+        }
+    }
+
+    /// What the device reads of a tree.
+    pub(super) fn scope_of_tree(&mut self, tree: Oid) -> Result<Scope> {
+        if let Some(scope) = self.scopes.get(&tree) {
+            return Ok(*scope);
+        }
+        let scope = Scope::of_tree(self.objects, tree, self.device)?;
+        self.scopes.insert(tree, scope);
+        Ok(scope)
+    }
+
+    /// The key that signed a commit, whoever holds it.
+    ///
+    /// # Errors
+    ///
+    /// `UnsignedCommit`, `BadSignature`, `UnsupportedKey`; `BadCommit` if it is gone.
+    pub(super) fn signature(&self, id: Oid) -> Result<PublicKey> {
+        let data = self.bytes(id)?.ok_or_else(|| bad_commit(id, "it is gone"))?;
+        let seal = commit::seal(&data).map_err(|how| {
+            Error::new(Reason::BadSignature, format!("commit {} has no signature of its own: {how}", id.short()))
+                .hint(SIGN)
+        })?;
+        let seal = seal.ok_or_else(|| {
+            Error::new(Reason::UnsignedCommit, format!("commit {} is not signed", id.short())).hint(SIGN)
+        })?;
+        sshsig::verify(&seal.armour, sshsig::GIT, &seal.payload).map_err(|error| {
+            let what = format!("the signature of commit {} is refused", id.short());
+            Error::new(error.reason(), what).hint(SIGN).caused_by(error)
+        })
+    }
+
+    /// Whether a branch has the device's folder as it was where it parted from another one. False where that cannot
+    /// be known.
+    pub(super) fn left_folder(&mut self, branch: Oid, other: Oid) -> Result<bool> {
+        let folder = self.scope(branch)?.folder;
+        let partings = self.partings(branch, other)?;
+        for parting in &partings {
+            let is_known = *parting == branch || self.commit(*parting)?.is_some();
+            if !is_known || self.scope(*parting)?.folder != folder {
+                return Ok(false);
+            }
+        }
+        Ok(!partings.is_empty())
+    }
+
+    /// The commits that two commits both reach, without those that another such commit reaches. None where too much
+    /// history lies between.
+    fn partings(&mut self, a: Oid, b: Oid) -> Result<HashSet<Oid>> {
+        let (Some(of_a), Some(of_b)) = (self.reached(a)?, self.reached(b)?) else { return Ok(HashSet::new()) };
+        let common: Vec<Oid> = of_a.intersection(&of_b).copied().collect();
+        let mut partings: HashSet<Oid> = common.iter().copied().collect();
+        for id in common {
+            for parent in self.parents(id)? {
+                partings.remove(&parent);
+            }
+        }
+        Ok(partings)
+    }
+
+    /// A commit and all that is known to lie behind it; `None` if that is too much.
+    fn reached(&mut self, from: Oid) -> Result<Option<HashSet<Oid>>> {
+        let (mut reached, mut open) = (HashSet::from([from]), vec![from]);
+        while let Some(id) = open.pop() {
+            open.extend(self.parents(id)?.into_iter().filter(|parent| reached.insert(*parent)));
+            if reached.len() > limits::RANGE_COMMITS {
+                return Ok(None);
+            }
+        }
+        Ok(Some(reached))
+    }
+
+    /// The bytes of a commit object; `None` if it is not there.
+    fn bytes(&self, id: Oid) -> Result<Option<Vec<u8>>> {
+        match self.objects.read(id, limits::COMMIT_BYTES) {
+            Ok(Some(object)) if object.kind == ObjectKind::Commit => Ok(Some(object.data)),
+            Ok(Some(_)) => Err(bad_commit(id, "it is another kind of object")),
+            // An annotated tag is none of the kinds that are read.
+            Ok(None) if self.objects.has(id)? => Err(bad_commit(id, "it is another kind of object")),
+            Ok(None) => Ok(None),
+            Err(error) if error.reason() == Reason::FileTooLarge => {
+                Err(bad_commit(id, "it is longer than any commit that is read").caused_by(error))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+const SIGN: &str = "sign it: git config gpg.format ssh, then git commit --amend -S, or git rebase -f -S for commits \
+    below the tip; and push again";
+
+fn bad_commit(id: Oid, how: &str) -> Error {
+    Error::new(Reason::BadCommit, format!("{} is not a commit that can be verified: {how}", id.short()))
+        .hint("push a branch made by git itself")
+}
