@@ -97,7 +97,18 @@ impl From<Findings> for Error {
         if rest > 0 {
             what.push_str(&format!(" (and {rest} more)"));
         }
-        Error::new(first.reason, what).hint("run 'giterctl lint' on the exchange before pushing")
+        Error::new(first.reason, what).hint(cure(first.reason))
+    }
+}
+
+/// What to do about the findings that begin with one of this reason: what `lint` would have found, it is to find.
+const fn cure(reason: Reason) -> &'static str {
+    match reason {
+        Reason::PathNotAllowed => "move the file below one of the device's files.roots, or add its folder there",
+        Reason::UnknownOwner => "create that user or group on the device, or let the manifest name another",
+        Reason::DeviceNotFound => "push the device's folder, or correct 'device' in its configuration",
+        Reason::UnknownLine | Reason::UnknownLed => "'giterctl lint --board NAME' knows what the board has",
+        _ => "run 'giterctl lint' on the exchange before pushing",
     }
 }
 
@@ -118,6 +129,20 @@ mod tests {
     #[test]
     fn a_finding_says_where() {
         assert_eq!(finding(7).to_string(), "specs/pump-07/motd.yaml:7:9: spec.mode: wrong");
+    }
+
+    #[test]
+    fn what_lint_cannot_find_has_another_cure() {
+        let hint = |reason| {
+            let error = Error::from(Findings::from(Finding { reason, ..finding(7) }));
+            error.get_hint().unwrap_or_default().to_owned()
+        };
+        assert!(hint(Reason::InvalidValue).contains("giterctl lint' on"));
+        assert!(hint(Reason::UnknownLine).contains("lint --board"));
+        assert!(hint(Reason::PathNotAllowed).contains("files.roots"));
+        for reason in [Reason::UnknownOwner, Reason::DeviceNotFound] {
+            assert!(!hint(reason).contains("lint"), "{reason}");
+        }
     }
 
     #[test]

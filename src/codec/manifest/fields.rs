@@ -15,6 +15,13 @@ pub(super) struct Fields<'a> {
     mark: Mark,
     entries: &'a [Entry],
     known: Vec<&'static str>,
+    missing: Vec<Missing>,
+}
+
+/// Fields of which one must be there, and none is.
+struct Missing {
+    names: Vec<&'static str>,
+    message: &'static str,
 }
 
 /// What is wrong with a value.
@@ -24,7 +31,9 @@ impl<'a> Fields<'a> {
     /// Begins to read a node, which must be a mapping.
     pub(super) fn of(node: &'a Node, path: Path<'a>, sink: &'a Sink<'a>) -> Option<Self> {
         match &node.value {
-            Value::Mapping(entries) => Some(Self { sink, path, mark: node.mark, entries, known: Vec::new() }),
+            Value::Mapping(entries) => {
+                Some(Self { sink, path, mark: node.mark, entries, known: Vec::new(), missing: Vec::new() })
+            }
             _ => {
                 let message = format!("expected a mapping, not {}", node.meaning().describe());
                 sink.say(Reason::InvalidValue, node.mark, path, message);
@@ -45,7 +54,7 @@ impl<'a> Fields<'a> {
     pub(super) fn required_node(&mut self, name: &'static str) -> Option<&'a Node> {
         let node = self.node(name);
         if node.is_none() {
-            self.sink.say(Reason::MissingField, self.mark, self.path.field(name), "the field is required");
+            self.missing(&[name], "the field is required");
         }
         node
     }
@@ -101,14 +110,23 @@ impl<'a> Fields<'a> {
         self.sink.say(Reason::InvalidValue, at, self.path.field(name), message);
     }
 
-    /// Says that one of several fields is missing.
-    pub(super) fn missing(&self, message: &str) {
-        self.sink.say(Reason::MissingField, self.mark, self.path, message);
+    /// Says that one of some fields is missing.
+    pub(super) fn missing(&mut self, names: &[&'static str], message: &'static str) {
+        self.missing.push(Missing { names: names.to_vec(), message });
     }
 
-    /// Ends the reading: every field that was not asked for is unknown.
+    /// Ends the reading: every field that was not asked for is unknown. What is missing is said here, and not where an
+    /// unknown field is that one, misspelt.
     pub(super) fn finish(self) {
-        for entry in self.entries.iter().filter(|entry| !self.known.contains(&&*entry.key)) {
+        let unknown = || self.entries.iter().filter(|entry| !self.known.contains(&&*entry.key));
+        for Missing { names, message } in &self.missing {
+            if unknown().any(|entry| names.iter().any(|name| is_alike(name, &entry.key))) {
+                continue;
+            }
+            let path = if let [name] = names[..] { self.path.field(name) } else { self.path };
+            self.sink.say(Reason::MissingField, self.mark, path, *message);
+        }
+        for entry in unknown() {
             let alike = self.known.iter().copied().find(|known| is_alike(known, &entry.key));
             let hint = alike.map(|name| format!("did you mean {name}? ")).unwrap_or_default();
             let message = format!("unknown field; {hint}there are {}", self.known.join(", "));

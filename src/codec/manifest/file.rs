@@ -32,7 +32,7 @@ fn content(spec: &mut Fields<'_>) -> Option<Content> {
         (Some(_), None) => spec.optional("content", text).map(|text| Content::Bytes(text.as_bytes().into())),
         (None, Some(_)) => spec.optional("source", |node| relative(text(node)?)).map(Content::Source),
         (None, None) => {
-            spec.missing("a File has either content or source");
+            spec.missing(&["content", "source"], "a File has either content or source");
             None
         }
     }

@@ -33,7 +33,7 @@ fn state(spec: &mut Fields<'_>) -> Option<LedState> {
         (Some(_), None) => spec.optional("brightness", |node| number(node, u32::MAX)).map(LedState::Brightness),
         (None, Some(_)) => spec.optional("trigger", hardware_name).map(LedState::Trigger),
         (None, None) => {
-            spec.missing("an Led has either brightness or trigger");
+            spec.missing(&["brightness", "trigger"], "an Led has either brightness or trigger");
             None
         }
     }

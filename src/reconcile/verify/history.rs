@@ -142,8 +142,8 @@ impl<'a> History<'a> {
     }
 }
 
-const SIGN: &str = "sign it: git config gpg.format ssh, then git commit --amend -S, or git rebase -f -S for commits \
-    below the tip; and push again";
+const SIGN: &str = "sign it, with git config gpg.format ssh: the tip with git commit --amend -S, one below it with \
+    git rebase -f -S ACCEPTED, the commit that 'giterd status' names as accepted; then git push --force-with-lease";
 
 fn bad_commit(id: Oid, how: &str) -> Error {
     Error::new(Reason::BadCommit, format!("{} is not a commit that can be verified: {how}", id.short()))
