@@ -44,7 +44,11 @@ fn leave_out_unwind_tables() -> Result<(), String> {
     if is("PROFILE", "release") && is("CARGO_CFG_TARGET_OS", "linux") {
         let script = env::var_os("OUT_DIR").map(PathBuf::from).ok_or("cargo sets OUT_DIR")?.join("no-unwind-tables.ld");
         fs::write(&script, SCRIPT).map_err(|e| format!("{}: {e}", script.display()))?;
-        println!("cargo::rustc-link-arg-bins=-Wl,--no-eh-frame-hdr,-T,{}", script.display());
+        // A linker that is named is called as it is, else it is behind the C compiler.
+        let is_bare = env::var("RUSTC_LINKER").is_ok_and(|linker| linker.ends_with("lld"));
+        let pass_on = if is_bare { "" } else { "-Wl," };
+        println!("cargo::rustc-link-arg-bins={pass_on}--no-eh-frame-hdr");
+        println!("cargo::rustc-link-arg-bins={pass_on}-T{}", script.display());
     }
     Ok(())
 }
