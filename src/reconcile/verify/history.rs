@@ -101,9 +101,14 @@ impl<'a> History<'a> {
     }
 
     /// The commits that two commits both reach, without those that another such commit reaches. None where too much
-    /// history lies between.
+    /// history lies between, or some of what lies between is not there: a later parting could be behind it.
     fn partings(&mut self, a: Oid, b: Oid) -> Result<HashSet<Oid>> {
         let (Some(of_a), Some(of_b)) = (self.reached(a)?, self.reached(b)?) else { return Ok(HashSet::new()) };
+        for between in of_a.symmetric_difference(&of_b) {
+            if self.commit(*between)?.is_none() {
+                return Ok(HashSet::new());
+            }
+        }
         let common: Vec<Oid> = of_a.intersection(&of_b).copied().collect();
         let mut partings: HashSet<Oid> = common.iter().copied().collect();
         for id in common {

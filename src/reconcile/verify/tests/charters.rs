@@ -369,6 +369,24 @@ fn a_merge_puts_nothing_back() {
 }
 
 #[test]
+fn a_merge_puts_nothing_back_from_behind_the_floor() {
+    let (mut branch, _) = exchange(&[(2, SITE_A), (3, SITE_B)]);
+    // 2 changed site-a and took that back; a branch of 3 that left before both was merged: the floor.
+    branch.commit(2, &[1], 2, file(MINE, "two"));
+    branch.commit(3, &[2], 2, file(MINE, "one"));
+    branch.commit(4, &[1], 3, file(THEIRS, "three"));
+    branch.commit(5, &[3, 4], 1, file(THEIRS, "three"));
+    let floor = branch.first(5);
+    // 3 merges what 2 took back, by way of a branch that never saw it taken back.
+    branch.commit(6, &[2, 4], 3, file(THEIRS, "three"));
+    branch.commit(7, &[5, 6], 3, file(MINE, "two"));
+    branch.is(7, &floor, "KeyNotAllowed");
+    // What a device with no history is not shown cannot speak for the merge.
+    branch.world.objects.remove(&id(3));
+    branch.is(7, &floor, "KeyNotAllowed");
+}
+
+#[test]
 fn a_merge_cannot_put_an_old_charter_back() {
     let (mut branch, floor) = exchange(&[(2, "")]);
     let old = sealed(&charter(1, &[1], &[(2, "")]), &[1]);
