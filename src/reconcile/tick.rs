@@ -359,7 +359,10 @@ impl Agent {
         if let Err(error) = &verdict
             && matches!(error.reason().class(), Class::FixManifest | Class::FixKeys)
         {
-            self.refuse(ports, listing.branch, error)?;
+            // Without a record of it the tip is only looked at again.
+            if let Err(unsaved) = self.refuse(ports, listing.branch, error) {
+                log::warn!("cannot record that {} was refused: {}", listing.branch.short(), unsaved.one_line());
+            }
         }
         verdict.map(Some)
     }
