@@ -23,6 +23,8 @@ pub const ENV_PREFIX: &str = "GITERD_";
 /// The agent's configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
+    /// The file that this was read from.
+    pub file: PathBuf,
     /// `device`: the folder under `specs/`, and the end of the status ref.
     pub device: DeviceId,
     /// `state`: where everything lies that must survive.
@@ -205,6 +207,7 @@ impl Given {
             return Err(bad(&value.place, "link.ssh can only be \"system\""));
         }
         Ok(Config {
+            file: name.into(),
             device: self.required(name, "device", "its folder under specs/")?,
             state: self.or("state", "/var/lib/giter")?,
             board: self.or("board", "auto")?,

@@ -51,6 +51,11 @@ pub fn temporary_name(name: &str) -> String {
     format!(".{name}.giter-tmp")
 }
 
+/// Whether a path could be one under which another is prepared.
+pub fn is_temporary(path: &str) -> bool {
+    path.ends_with(".giter-tmp")
+}
+
 fn write_new(folder: impl AsFd, name: &str, bytes: &[u8], access: Access) -> io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let private = Mode::from_raw_mode(0o600);

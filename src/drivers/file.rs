@@ -30,6 +30,7 @@ const FILE: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLO
 /// The files below some roots.
 pub(super) struct Files {
     roots: Vec<PathBuf>,
+    reserved: Vec<PathBuf>,
 }
 
 /// A path taken apart: the root it lies below, the folders between, its last component.
@@ -40,8 +41,10 @@ struct Place<'a> {
 }
 
 impl Files {
-    pub(super) fn new(roots: Vec<PathBuf>) -> Self {
-        Self { roots }
+    /// What is reserved lies outside all of them: a link to it is followed once, here.
+    pub(super) fn new(roots: Vec<PathBuf>, reserved: Vec<PathBuf>) -> Self {
+        let real: Vec<_> = reserved.iter().filter_map(|path| path.canonicalize().ok()).collect();
+        Self { roots, reserved: [reserved, real].concat() }
     }
 
     /// Whether the path lies below a root.
@@ -117,6 +120,12 @@ impl Files {
                 },
             ));
         };
+        let real = root.canonicalize().map_or_else(|_| path.as_path().to_owned(), |root| root.join(rest));
+        let is_own = |own: &PathBuf| path.as_path().starts_with(own) || real.starts_with(own);
+        if self.reserved.iter().any(is_own) || atomic::is_temporary(rest) {
+            return Err(Error::new(Reason::PathNotAllowed, format!("{path} is the agent's own"))
+                .hint("choose another path; what makes a device itself is out of the exchange's reach"));
+        }
         let (folders, name) = rest.rsplit_once('/').map_or((None, rest), |(folders, name)| (Some(folders), name));
         Ok(Place { root, folders: folders.into_iter().flat_map(|folders| folders.split('/')).collect(), name })
     }
@@ -247,7 +256,7 @@ mod tests {
     impl World {
         fn new() -> Self {
             let dir = tempfile::tempdir().unwrap();
-            let files = Files::new(vec![dir.path().join("etc")]);
+            let files = Files::new(vec![dir.path().join("etc")], Vec::new());
             for folder in ["etc", "secret"] {
                 std_fs::create_dir(dir.path().join(folder)).unwrap();
             }
@@ -274,6 +283,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_the_agents_own_is_not_allowed_below_any_root() {
+        let world = World::new();
+        std_fs::write(world.at("etc/root.keys"), "").unwrap();
+        std::os::unix::fs::symlink(world.at("etc"), world.at("alias")).unwrap();
+        let roots = vec![world.at("etc"), world.at("alias")];
+        let files = Files::new(roots, vec![world.at("alias/root.keys"), world.at("etc/state")]);
+        let own = [
+            "etc/root.keys",
+            "alias/root.keys",
+            "etc/state",
+            "etc/state/ledger.a",
+            "alias/state/x",
+            "etc/.x.giter-tmp",
+        ];
+        for name in own {
+            let path = world.at(name).to_str().unwrap().parse().unwrap();
+            assert_eq!(files.allow(&path).unwrap_err().reason(), Reason::PathNotAllowed, "{name}");
+        }
+        let path = world.at("etc/root.keys.old").to_str().unwrap().parse().unwrap();
+        files.allow(&path).unwrap();
+    }
+
+    #[test]
     fn paths_outside_the_roots_are_not_allowed() {
         let world = World::new();
         for path in ["secret/key", "etc", "etcetera/motd"] {
@@ -281,9 +313,9 @@ mod tests {
             assert_eq!(error.reason(), Reason::PathNotAllowed, "{path}");
         }
         world.files.allow(&world.path("etc/a/b")).unwrap();
-        let all = Files::new(vec!["/".into()]);
+        let all = Files::new(vec!["/".into()], Vec::new());
         all.allow(&"/etc/motd".parse().unwrap()).unwrap();
-        let none = Files::new(Vec::new()).allow(&"/etc/motd".parse().unwrap()).unwrap_err();
+        let none = Files::new(Vec::new(), Vec::new()).allow(&"/etc/motd".parse().unwrap()).unwrap_err();
         assert!(none.get_hint().unwrap().starts_with("name the folders"), "{none:?}");
     }
 

@@ -45,6 +45,8 @@ pub use table::{boards, select};
 pub struct Settings {
     /// Where `File` resources may lie.
     pub file_roots: Vec<PathBuf>,
+    /// Files and folders that are the agent's own: no `File` may lie at or below them, whatever the roots allow.
+    pub reserved: Vec<PathBuf>,
     /// Where users are named, in the form of passwd(5).
     pub passwd: PathBuf,
     /// Where groups are named, in the form of group(5).
@@ -63,6 +65,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             file_roots: Vec::new(),
+            reserved: Vec::new(),
             passwd: "/etc/passwd".into(),
             group: "/etc/group".into(),
             gpio_dev: "/dev".into(),
@@ -97,7 +100,7 @@ impl Drivers {
         };
         Self {
             table,
-            files: Files::new(settings.file_roots),
+            files: Files::new(settings.file_roots, settings.reserved),
             accounts: Accounts { passwd: settings.passwd, group: settings.group },
             lines,
             leds,

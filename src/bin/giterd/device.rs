@@ -172,12 +172,20 @@ pub fn board(config: &Config) -> Result<Drivers> {
     let sim = (table.name == "sim").then(|| config.sim_file.clone()).flatten();
     let settings = drivers::Settings {
         file_roots: config.file_roots.clone(),
+        reserved: own_files(config),
         gpio_dev: config.gpio_dev.clone(),
         leds: config.led_sysfs.clone(),
         sim,
         ..drivers::Settings::default()
     };
     Ok(Drivers::new(table, settings))
+}
+
+/// What makes this device itself: who could write there through a `File` could make himself the root of trust.
+fn own_files(config: &Config) -> Vec<PathBuf> {
+    let Config { file, state, link, trust, status, sim_file, .. } = config;
+    let optional = [&link.identity, &link.known_hosts, sim_file].into_iter().flatten();
+    [file, state, &trust.root, &status.key].into_iter().chain(optional).cloned().collect()
 }
 
 /// Where and how the hub is reached.
