@@ -75,7 +75,7 @@ pub fn print(text: impl fmt::Display) -> Result<()> {
 ///
 /// # Errors
 ///
-/// Those of [`print`].
+/// Those of [`print()`].
 pub fn printed(done: io::Result<()>) -> Result<()> {
     match done {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
@@ -87,7 +87,7 @@ pub fn printed(done: io::Result<()>) -> Result<()> {
 ///
 /// # Errors
 ///
-/// That of the first piece that is one, after the pieces before it; those of [`print`].
+/// That of the first piece that is one, after the pieces before it; those of [`print()`].
 pub fn stream(pieces: impl IntoIterator<Item = Result<String>>) -> Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let mut failed = None;
