@@ -65,25 +65,29 @@ pub fn complain(error: &Error) -> ExitCode {
 ///
 /// # Errors
 ///
-/// `Stopped` if stdout cannot be written for another reason.
+/// `DiskFull`, or `Stopped` if stdout cannot be written for another reason.
 pub fn print(text: impl fmt::Display) -> Result<()> {
     let mut out = io::stdout().lock();
-    match write!(out, "{text}").and_then(|()| out.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        done => done.map_err(unwritten),
-    }
+    printed(write!(out, "{text}").and_then(|()| out.flush()))
 }
 
-fn unwritten(error: io::Error) -> Error {
-    Error::new(Reason::Stopped, "cannot write to stdout").caused_by(error)
+/// What became of writing to stdout, where a closed pipe is not an error.
+///
+/// # Errors
+///
+/// Those of [`print()`].
+pub fn printed(done: io::Result<()>) -> Result<()> {
+    match done {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        done => done.map_err(|error| Error::io(Reason::Stopped, "cannot write to stdout", error)),
+    }
 }
 
 /// Writes data to stdout piece by piece, as far as somebody reads it: a closed pipe ends it, and is not an error.
 ///
 /// # Errors
 ///
-/// That of the first piece that is one, after the pieces before it; `Stopped` if stdout cannot be written for another
-/// reason than a closed pipe.
+/// That of the first piece that is one, after the pieces before it; those of [`print()`].
 pub fn stream(pieces: impl IntoIterator<Item = Result<String>>) -> Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let mut failed = None;
@@ -97,10 +101,7 @@ pub fn stream(pieces: impl IntoIterator<Item = Result<String>>) -> Result<()> {
             break;
         }
     }
-    let written = match written.and_then(|()| out.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        done => done.map_err(unwritten),
-    };
+    let written = printed(written.and_then(|()| out.flush()));
     failed.map_or(written, Err)
 }
 

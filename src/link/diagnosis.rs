@@ -3,9 +3,9 @@
 //! ssh ends with 255 where it failed itself and with the hub's status otherwise (ssh(1), "EXIT STATUS"), so the hub's
 //! words cannot pass for ssh's. Matching words is for the reason alone: what was said always stands in the error.
 
-use std::fmt::Display;
+use std::path::Path;
 
-use super::child::Ending;
+use super::{child::Ending, url::SshUrl};
 use crate::api::{Error, Reason};
 
 /// Whether the ending of ssh can tell more of an error of the conversation.
@@ -14,21 +14,19 @@ pub(super) fn is_open(error: &Error) -> bool {
 }
 
 /// The error behind `error`.
-pub(super) fn explain(error: Error, ending: &Ending, place: impl Display) -> Error {
+pub(super) fn explain(error: Error, ending: &Ending, place: &SshUrl, known_hosts: Option<&Path>) -> Error {
     match ending.status.and_then(|status| status.code()) {
-        Some(255) => of_ssh(&error, &ending.words, place),
+        Some(255) => of_ssh(&error, &ending.words, place, known_hosts),
         Some(status) => of_git(error, status, &ending.words, place),
         None => error,
     }
 }
 
-fn of_ssh(error: &Error, words: &str, place: impl Display) -> Error {
+fn of_ssh(error: &Error, words: &str, place: &SshUrl, known_hosts: Option<&Path>) -> Error {
     let says = |texts: &[&str]| texts.iter().any(|text| words.contains(text));
     let cause = if words.is_empty() { error.one_line() } else { words.to_owned() };
     if says(&["Host key verification failed", "no matching host key type"]) {
-        Error::new(Reason::HostKeyRefused, format!("the host key of {place} is not the one in known_hosts"))
-            .caused_by(last(&cause))
-            .hint("compare `ssh-keyscan HOST` with the hub's /etc/ssh/*.pub, then put it into `link.known_hosts`")
+        of_host_key(place, known_hosts, says(&["has changed", "HAS CHANGED"])).caused_by(last(&cause))
     } else if says(&["UNPROTECTED PRIVATE KEY FILE", "bad permissions", "invalid format", "error in libcrypto"]) {
         Error::new(Reason::BadKeyFile, "ssh does not take the key in `link.identity`")
             .caused_by(cause)
@@ -44,6 +42,18 @@ fn of_ssh(error: &Error, words: &str, place: impl Display) -> Error {
     }
 }
 
+/// A host key that is another than the one that is known, or that nobody has said anything of.
+fn of_host_key(place: &SshUrl, known_hosts: Option<&Path>, is_another: bool) -> Error {
+    let file = known_hosts.unwrap_or(Path::new("~/.ssh/known_hosts")).display();
+    let (host, port) = (place.host(), place.port().unwrap_or(22));
+    let scan = format!("`ssh-keyscan -p {port} {host} >> {file}`, once it is compared with the hub's /etc/ssh/*.pub");
+    let (what, hint) = match is_another {
+        true => ("not the one", format!("if the hub has a new key: take the old one out, then {scan}")),
+        false => ("not", scan),
+    };
+    Error::new(Reason::HostKeyRefused, format!("the host key of {place} is {what} in {file}")).hint(hint)
+}
+
 /// The last two things said: before them, ssh warns at length of a host key that has changed.
 fn last(words: &str) -> String {
     let mut lines: Vec<_> = words.rsplit("; ").take(2).collect();
@@ -51,7 +61,7 @@ fn last(words: &str) -> String {
     lines.join("; ")
 }
 
-fn of_git(error: Error, status: i32, words: &str, place: impl Display) -> Error {
+fn of_git(error: Error, status: i32, words: &str, place: &SshUrl) -> Error {
     const ABSENT: &[&str] = &[
         "does not appear to be a git repository",
         "not a git repository",
@@ -90,10 +100,32 @@ mod tests {
     use std::os::unix::process::ExitStatusExt;
 
     use super::*;
+    use crate::link::Url;
+
+    fn explained(status: Option<i32>, words: &str, known_hosts: Option<&str>) -> Error {
+        let Ok(Url::Ssh(url)) = "ssh://git@hub:2222/x".parse() else { unreachable!() };
+        let status = status.map(|status| std::process::ExitStatus::from_raw(status << 8));
+        let ending = Ending { status, words: words.to_owned() };
+        explain(Error::new(Reason::HubUnreachable, "ended"), &ending, &url, known_hosts.map(Path::new))
+    }
 
     fn reason(status: i32, words: &str) -> Reason {
-        let ending = Ending { status: Some(std::process::ExitStatus::from_raw(status << 8)), words: words.to_owned() };
-        explain(Error::new(Reason::HubUnreachable, "ended"), &ending, "ssh://hub/x").reason()
+        explained(Some(status), words, None).reason()
+    }
+
+    #[test]
+    fn a_host_key_is_unknown_or_another() {
+        let unknown = "No ED25519 host key is known for [hub]:2222 and you have requested strict checking.; \
+                       Host key verification failed.";
+        let error = explained(Some(255), unknown, Some("/etc/giter/known_hosts"));
+        assert_eq!(error.to_string(), "the host key of ssh://git@hub:2222/x is not in /etc/giter/known_hosts");
+        let scan = "`ssh-keyscan -p 2222 hub >> /etc/giter/known_hosts`";
+        assert!(error.get_hint().unwrap().starts_with(scan));
+        let changed = "Host key for [hub]:2222 has changed and you have requested strict checking.; \
+                       Host key verification failed.";
+        let error = explained(Some(255), changed, None);
+        assert_eq!(error.to_string(), "the host key of ssh://git@hub:2222/x is not the one in ~/.ssh/known_hosts");
+        assert!(error.get_hint().unwrap().starts_with("if the hub has a new key"));
     }
 
     #[test]
@@ -128,8 +160,6 @@ mod tests {
 
     #[test]
     fn a_program_that_was_killed_explains_nothing() {
-        let ending = Ending { status: None, words: "Permission denied (publickey).".to_owned() };
-        let error = explain(Error::new(Reason::HubUnreachable, "ended"), &ending, "hub");
-        assert_eq!(error.one_line(), "ended");
+        assert_eq!(explained(None, "Permission denied (publickey).", None).one_line(), "ended");
     }
 }

@@ -21,7 +21,7 @@ use std::{path::PathBuf, time::Duration};
 
 pub use cancel::Cancel;
 pub use file::FileLink;
-pub use ssh::{SshConfig, SshLink};
+pub use ssh::{SshConfig, SshLink, check_identity};
 pub use url::{SshUrl, Url};
 
 use crate::{

@@ -5,6 +5,7 @@
 
 use std::{
     io::{self, Read, Write},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -65,16 +66,15 @@ impl Connector for SystemSsh {
     fn connect(&mut self, service: Service, version: Version2) -> Result<SshStream> {
         if let Some(key) = &self.config.identity {
             // ssh would go on without it, and then say that the hub refused.
-            std::fs::metadata(key).map_err(|e| {
-                Error::new(Reason::BadKeyFile, format!("cannot read the SSH key {}", key.display()))
-                    .caused_by(e)
-                    .hint("set `link.identity` to an OpenSSH private key")
-            })?;
+            check_identity(key)?;
         }
         let program = &self.config.program;
         let mut command = command(&self.config, service, version)?;
         match Child::spawn(&mut command, self.config.timeout, self.cancel.clone()) {
-            Ok(child) => Ok(SshStream { child, url: self.config.url.clone() }),
+            Ok(child) => {
+                let SshConfig { url, known_hosts, .. } = &self.config;
+                Ok(SshStream { child, url: url.clone(), known_hosts: known_hosts.clone() })
+            }
             Err(error) => Err(Error::new(Reason::SshNotFound, format!("cannot run {}", program.display()))
                 .caused_by(error)
                 .hint("install the OpenSSH client, for example `apt-get install openssh-client`")),
@@ -82,10 +82,34 @@ impl Connector for SystemSsh {
     }
 }
 
+/// Whether ssh will take a private key: it is there, and if it is this user's, nobody else's too.
+///
+/// # Errors
+///
+/// `BadKeyFile`.
+pub fn check_identity(key: &Path) -> Result<()> {
+    let name = key.display();
+    let found = std::fs::metadata(key).map_err(|e| {
+        Error::new(Reason::BadKeyFile, format!("cannot read the SSH key {name}"))
+            .caused_by(e)
+            .hint("set `link.identity` to an OpenSSH private key")
+    })?;
+    let mode = found.mode() & 0o7777;
+    if found.uid() == rustix::process::getuid().as_raw() && mode & 0o077 != 0 {
+        return Err(Error::new(
+            Reason::BadKeyFile,
+            format!("the SSH key {name} can be read by others (mode {mode:04o})"),
+        )
+        .hint(format!("chmod 600 {name}")));
+    }
+    Ok(())
+}
+
 /// A running ssh.
 pub struct SshStream {
     child: Child,
     url: SshUrl,
+    known_hosts: Option<PathBuf>,
 }
 
 impl Read for SshStream {
@@ -110,7 +134,10 @@ impl Stream for SshStream {
     }
 
     fn explain(self, error: Error) -> Error {
-        if diagnosis::is_open(&error) { diagnosis::explain(error, &self.child.finish(), &self.url) } else { error }
+        if !diagnosis::is_open(&error) {
+            return error;
+        }
+        diagnosis::explain(error, &self.child.finish(), &self.url, self.known_hosts.as_deref())
     }
 }
 
@@ -167,6 +194,8 @@ fn value(path: &Path) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
     use crate::link::url::Url;
 
@@ -229,5 +258,17 @@ mod tests {
         assert_eq!(reason(&mut ssh), Some(Reason::SshNotFound));
         ssh.config.identity = Some("/nonexistent/key".into());
         assert_eq!(reason(&mut ssh), Some(Reason::BadKeyFile));
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_refused_before_ssh_does() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mode = |mode| std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+        mode(0o640);
+        let error = check_identity(file.path()).unwrap_err();
+        assert!(error.to_string().ends_with("can be read by others (mode 0640)"), "{error}");
+        assert_eq!(error.get_hint(), Some(&*format!("chmod 600 {}", file.path().display())));
+        mode(0o600);
+        check_identity(file.path()).unwrap();
     }
 }

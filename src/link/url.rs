@@ -37,6 +37,11 @@ impl SshUrl {
         }
     }
 
+    /// The host, or what ssh's configuration calls it.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
     /// The port, where it is not ssh's own choice.
     pub fn port(&self) -> Option<u16> {
         self.port

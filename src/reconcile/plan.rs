@@ -255,10 +255,10 @@ fn describe(observed: &Observed) -> String {
         Observed::NoFile => "no such file".into(),
         Observed::NotAFile { what } => (*what).into(),
         Observed::File { size, mode, uid, gid, .. } => format!("{size} bytes, {mode:04o}, owner {uid}:{gid}"),
-        Observed::Line { held, level } => {
-            let level = level.map_or("not read".into(), |level| level.to_string());
-            if held.is_some() { level } else { format!("{level}, not held") }
-        }
+        Observed::Line { held: Some(_), level: None } => "not read".into(),
+        Observed::Line { held: Some(_), level: Some(level) } => level.to_string(),
+        Observed::Line { held: None, level: None } => "not held".into(),
+        Observed::Line { held: None, level: Some(level) } => format!("{level}, not held"),
         Observed::Led(LedState::Brightness(value)) => format!("brightness {value}"),
         Observed::Led(LedState::Trigger(trigger)) => format!("trigger {trigger}"),
     }

@@ -156,6 +156,23 @@ fn a_status_says_what_the_device_knows_of_itself() {
 }
 
 #[test]
+fn a_check_finds_what_would_keep_the_status_from_being_heard() {
+    let world = published();
+    giterd(&world, &["sync"]);
+    world.write_key("ssh.key", OPS_KEY);
+    let config = world.read("giterd.toml").replace("[link]\n", "[link]\nidentity = \"ssh.key\"\n");
+    world.write("giterd.toml", config);
+    let said = giterd(&world, &["check"]);
+    assert!(said.contains("\nssh key         yes   ") && said.ends_with("--- ended with 0\n"), "{said}");
+    world.git(&["-C", "hub.git", "update-ref", "refs/giter/status/pump-07", "main"]);
+    std::fs::set_permissions(world.path("ssh.key"), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let said = giterd(&world, &["check"]);
+    assert!(said.contains("can be read by others (mode 0644)\nhint: chmod 600 "), "{said}");
+    assert!(said.contains("error: the status ref of pump-07 is at [ID], where this device did not put it\n"), "{said}");
+    assert!(said.ends_with("reason: StatusRefMoved\n--- ended with 2\n"), "{said}");
+}
+
+#[test]
 fn a_check_names_each_problem_with_its_cure() {
     let world = world();
     golden("check-empty-hub.txt", giterd(&world, &["check"]));

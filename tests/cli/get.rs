@@ -146,6 +146,7 @@ fn kinds_and_devices_select() {
     golden("get-device.txt", get(&world, &["edge-02"]));
     golden("get-leds-of.txt", get(&world, &["leds", "--device", "edge-02"]));
     golden("get-none.txt", get(&world, &["leds", "--device", "lab"]));
+    assert!(get(&world, &["--device", "edge-02", "-o", "name"]).starts_with("Device/edge-02\nLed/activity\n"));
 }
 
 #[test]
@@ -153,6 +154,7 @@ fn what_is_not_there_is_a_no() {
     let world = hub();
     golden("get-no-resource.txt", get(&world, &["file/nope"]));
     golden("get-no-device.txt", get(&world, &["nope"]));
+    golden("get-no-device.txt", get(&world, &["--device", "nope"]));
     golden("get-no-revision.txt", get(&world, &["--revision", "nope"]));
     let ran = world.giterctl(&["-C", "/", "get"]);
     assert_eq!((ran.code, ran.stderr.lines().last()), (Some(2), Some("reason: RepositoryNotFound")));
@@ -176,6 +178,28 @@ fn the_only_branch_is_taken_where_head_names_none() {
     world.git(&["-C", "hub.git", "branch", "second", "main"]);
     golden("get-no-head.txt", get(&world, &[]));
     assert_eq!(get(&world, &["--revision", "second"]), usual);
+}
+
+#[test]
+fn a_clone_with_nothing_checked_out_is_told_of_its_remote() {
+    let world = hub();
+    world.git(&["-C", "hub.git", "symbolic-ref", "HEAD", "refs/heads/elsewhere"]);
+    world.git(&["clone", "-q", "hub.git", "unborn"]);
+    golden("get-unborn.txt", world.giterctl(&["-C", "unborn", "get"]).all());
+    assert!(world.giterctl(&["-C", "unborn", "get", "--revision", "origin/main"]).stdout.contains("pump-relay"));
+}
+
+#[test]
+fn a_device_that_was_well_with_other_specs_is_behind() {
+    let world = hub();
+    let well = |kind| condition(kind, ("True", "AllReady", ""));
+    let conditions = [well(ConditionType::Synced), well(ConditionType::Ready)].into_iter().collect();
+    let status = DeviceStatus { conditions, ..device_status("edge-02", vec![]) };
+    report(&world, "edge-02", &status::encode(&status).unwrap(), "status.postcard");
+    golden("get-behind.txt", get(&world, &["device/edge-02"]));
+    let head = world.git(&["-C", "hub.git", "rev-parse", "main"]);
+    let message = format!("the device speaks of cdcdcdcdcdcd, what is shown is of {}\n", &head[..12]);
+    assert!(get(&world, &["device/edge-02", "-o", "wide"]).contains(&message));
 }
 
 #[test]

@@ -74,6 +74,24 @@ fn content_and_owners_are_the_devices_own_matter() {
 }
 
 #[test]
+fn what_no_device_reads_is_found() {
+    let world = World::new();
+    world.write("exchange.yaml", format!("{HEAD}kind: Exchange\nmetadata: {{name: x}}\nspec: {{id: 5f0c1f0e3d5b4d0e9a7c2b6e8f1a4c3d, branch: main}}\n"));
+    golden("lint-no-specs.txt", world.giterctl(&["lint"]).all());
+    world.write("specs/motd.yaml", "a: b\n");
+    golden("lint-stray.txt", world.giterctl(&["lint"]).all());
+}
+
+#[test]
+fn a_folder_of_a_working_tree_stands_for_all_of_it() {
+    let world = good();
+    let from_within = || world.giterctl(&["lint", "specs/edge-01/app"]);
+    assert_eq!(from_within().code, Some(2));
+    world.git(&["init", "-q"]);
+    assert_eq!(from_within().good(), "1 device, 1 resource: nothing to object to\n");
+}
+
+#[test]
 fn a_folder_that_is_no_exchange_is_the_callers_mistake() {
     let world = World::new();
     let ran = world.giterctl(&["lint", "."]);

@@ -34,6 +34,9 @@ fn write_private(path: &Path, text: &str) {
 fn keys() {
     let cases = [
         key("missing", "cannot read the device's key at {beside}/device: No such file", |_| ()),
+        key("the public half", "{beside}/device is the public half of a key", |path| {
+            fs::copy(path.with_extension("pub"), path).unwrap();
+        }),
         key("none", "{beside}/device is not an OpenSSH private key", |path| write_private(path, "hello\n")),
         key("with a passphrase", "{beside}/device is protected by a passphrase", |path| {
             fs::remove_file(path.with_extension("pub")).unwrap();
@@ -61,6 +64,7 @@ fn roots() {
     let cases = [
         root("missing", "cannot read the root keys at {beside}/root.keys: No such file", None),
         root("garbage", "{beside}/root.keys:1", Some("what is this\n")),
+        root("no key", "{beside}/root.keys names no key", Some("# nobody yet\n")),
         root("half a key", "{beside}/root.keys:2", Some("# ours\nops ssh-ed25519 AAAAC3NzaC1lZDI1NTE5\n")),
     ];
     check_all(cases, World::by_file);
@@ -85,6 +89,7 @@ fn configurations() {
         variable("a wrong duration", "GITERD_LINK_TIMEOUT", "LINK_TIMEOUT", "soon"),
         variable("a wrong policy", "GITERD_TRUST_VERIFY", "TRUST_VERIFY", "none"),
         variable("a wrong URL", "http://hub/exchange.git", "LINK_URL", "http://hub/exchange.git"),
+        variable("a wrong log level", "GITERD_LOG: there is no level 'loud'", "LOG", "loud"),
         variable("a wrong branch", "GITERD_LINK_BRANCH: link.branch: not a branch name", "LINK_BRANCH", "a..b"),
     ];
     check_all(cases, World::by_file);

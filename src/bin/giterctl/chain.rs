@@ -211,6 +211,6 @@ pub(crate) fn elsewhere(git: &Git, status_ref: &StatusRef, chain: &Chain) -> Res
 /// The error where a repository holds no status of a device.
 pub(crate) fn no_status(device: &str) -> Error {
     Error::new(Reason::DeviceNotFound, format!("there is no status of {device}")).hint(
-        "fetch the statuses: git fetch origin 'refs/giter/status/*:refs/giter/status/*'; see: giterctl get devices",
+        "fetch the statuses: git fetch origin '+refs/giter/status/*:refs/giter/status/*'; see: giterctl get devices",
     )
 }

@@ -57,6 +57,11 @@ pub(crate) fn is_manifest(path: &str) -> bool {
     path.starts_with("specs/") && [".yaml", ".yml"].iter().any(|ending| path.ends_with(ending))
 }
 
+/// Whether a manifest is in no device's folder, by its path in the exchange.
+pub(crate) fn is_stray(path: &str) -> bool {
+    split(path).0 == "specs"
+}
+
 /// The manifests by the name of their device's folder, which need not be a name that a device can have.
 pub(crate) fn by_device(manifests: Vec<Manifest>) -> BTreeMap<String, Vec<Manifest>> {
     let mut folders: BTreeMap<String, Vec<Manifest>> = BTreeMap::new();

@@ -17,6 +17,8 @@ pub(crate) struct Exchange {
     pub(crate) devices: BTreeMap<DeviceId, Device>,
     /// What could not be read, a line each.
     pub(crate) warnings: Vec<String>,
+    /// The commit whose manifests these are.
+    pub(crate) commit: String,
     /// Whether there is any status ref.
     pub(crate) has_statuses: bool,
 }
@@ -53,17 +55,17 @@ impl Exchange {
     /// `BranchNotFound`, `GitFailed`.
     pub(crate) fn read(git: &Git, places: &Places<'_>) -> Result<Self> {
         let commit = commit(git, places.revision)?;
-        let mut exchange = Self::default();
+        let mut exchange = Self { commit, ..Self::default() };
         let mut batch = git.batch()?;
-        exchange.read_manifests(git, &commit, &mut batch)?;
+        exchange.read_manifests(git, &mut batch)?;
         exchange.read_statuses(git, places.prefix, &mut batch)?;
         // A path may hold anything, and these go to a terminal.
         exchange.warnings.iter_mut().for_each(|warning| *warning = warning.replace(char::is_control, "\u{fffd}"));
         Ok(exchange)
     }
 
-    fn read_manifests(&mut self, git: &Git, commit: &str, batch: &mut Batch) -> Result<()> {
-        let listing = git.run(&["ls-tree", "-r", "-z", "--full-tree", commit, "specs/"])?;
+    fn read_manifests(&mut self, git: &Git, batch: &mut Batch) -> Result<()> {
+        let listing = git.run(&["ls-tree", "-r", "-z", "--full-tree", &self.commit, "specs/"])?;
         let (mut manifests, mut blobs) = (Vec::new(), BTreeMap::new());
         for entry in listing.split_terminator('\0') {
             let Some((blob, path)) = blob(entry).filter(|(_, path)| layout::is_manifest(path)) else { continue };
@@ -138,7 +140,13 @@ pub(crate) fn commit(git: &Git, revision: Option<&str>) -> Result<String> {
         (None, [only]) => {
             verify(only)?.map_err(|why| Error::new(Reason::GitFailed, "git rev-parse failed").caused_by(why))
         }
-        (_, []) => not_found("the repository has no commits".into(), "push the exchange's branch to it".into()),
+        (_, []) => match remote_branch(git)? {
+            None => not_found("the repository has no commits".into(), "push the exchange's branch to it".into()),
+            Some(remote) => not_found(
+                format!("there is no commit {}", revision.unwrap_or("at HEAD")),
+                format!("check a branch out with git checkout, or name one, such as --revision {remote}"),
+            ),
+        },
         (None, names) => not_found(
             "HEAD names no commit".into(),
             format!("name the exchange's branch with --revision, one of {}", names.join(", ")),
@@ -148,6 +156,12 @@ pub(crate) fn commit(git: &Git, revision: Option<&str>) -> Result<String> {
             format!("name one with --revision, such as {}", names.join(", ")),
         ),
     }
+}
+
+/// A branch that was fetched from a remote, such as `origin/main`.
+fn remote_branch(git: &Git) -> Result<Option<String>> {
+    let branches = git.run(&["for-each-ref", "--format=%(refname:lstrip=2)", "refs/remotes"])?;
+    Ok(branches.lines().find(|name| !name.ends_with("/HEAD")).map(str::to_owned))
 }
 
 /// Reads `<mode> blob <object>\t<path>`; anything but a regular file is no manifest.

@@ -3,12 +3,12 @@
 use std::{fs, process::ExitCode};
 
 use giter_edge::{
-    api::{Error, Exit, Reason, Result},
+    api::{Error, Exit, Oid, Reason, Result},
     cli::{self, Output},
     codec::{config::Config, yaml},
-    disk::StateLock,
+    disk::{SlotLedger, StateLock},
     link,
-    reconcile::ports::Board,
+    reconcile::ports::{Board, Ledger},
 };
 use rustix::fs::{Access, access};
 use serde::Serialize;
@@ -48,10 +48,11 @@ pub fn check(args: &Args) -> Result<ExitCode> {
         check("configuration", Ok(args.config.display().to_string())),
         check("root keys", root_keys(&config)),
         check("device key", device_key(&config)),
-        check("state", state(&config)),
-        check("board", board(&config)),
-        check("files", files(&config)),
     ];
+    if let Some(identity) = &config.link.identity {
+        checks.push(check("ssh key", link::check_identity(identity).map(|()| identity.display().to_string())));
+    }
+    checks.extend([check("state", state(&config)), check("board", board(&config)), check("files", files(&config))]);
     // What stands before is what the resources are read with: said once is enough.
     if checks.iter().all(|check| check.result.is_ok()) {
         checks.extend(resources(args));
@@ -65,8 +66,6 @@ pub fn check(args: &Args) -> Result<ExitCode> {
 fn root_keys(config: &Config) -> Result<String> {
     let keyring = device::read_keyring(config)?;
     match keyring.signers().len() {
-        0 => Err(Error::new(Reason::BadSigners, format!("{} names no key", config.trust.root.display()))
-            .hint("put the publisher's line of root.keys there; without one nothing is ever accepted")),
         1 => Ok("1 key".into()),
         count => Ok(format!("{count} keys")),
     }
@@ -130,7 +129,21 @@ fn hub(config: &Config) -> Result<String> {
     let mut link = link::open(&device::link_settings(config), Default::default(), device::cancel()?)?;
     let listing = link.list();
     link.close();
-    listing.map(|listing| format!("{} is at {}", config.link.branch, listing.branch.short()))
+    let listing = listing?;
+    status_ref(config, listing.status)?;
+    Ok(format!("{} is at {}", config.link.branch, listing.branch.short()))
+}
+
+/// Whether the status ref is where this device left it. An agent at work records a status before it pushes it, so the
+/// record is read after the ref. One that cannot be read is told of elsewhere.
+fn status_ref(config: &Config, hub: Option<Oid>) -> Result<()> {
+    let (Some(hub), Ok(record)) = (hub, SlotLedger::new(&config.state).load()) else { return Ok(()) };
+    if record.status.is_some_and(|last| last.commit == hub || last.parent == Some(hub)) {
+        return Ok(());
+    }
+    let what = format!("the status ref of {} is at {}, where this device did not put it", config.device, hub.short());
+    Err(Error::new(Reason::StatusRefMoved, what)
+        .hint("find out who moved it; then delete the ref on the hub, and the device begins a new chain"))
 }
 
 fn print(checks: &[Check], output: Output) -> Result<()> {

@@ -120,8 +120,8 @@ impl View {
 ///
 /// `BadConfig`.
 pub fn read_config(path: &Path) -> Result<Config> {
-    let text = read_text(path, Reason::BadConfig, "the configuration")
-        .map_err(|error| error.hint(format!("write {}, or name another file with --config", path.display())))?;
+    let write = || format!("write {}, or name another file with --config", path.display());
+    let text = read_text(path, Reason::BadConfig, "the configuration", write)?;
     let environment =
         std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
     let mut config = config::read(path, &text, environment)?;
@@ -131,17 +131,21 @@ pub fn read_config(path: &Path) -> Result<Config> {
     Ok(config)
 }
 
-/// Reads the root of trust.
+/// Reads the root of trust, which names at least one key.
 ///
 /// # Errors
 ///
 /// `BadSigners`.
 pub fn read_keyring(config: &Config) -> Result<Keyring> {
     let path = &config.trust.root;
-    let text = read_text(path, Reason::BadSigners, "the root keys").map_err(|error| {
-        error.hint("copy root.keys from the exchange's publisher, by a way you trust, and name it in trust.root")
-    })?;
-    Keyring::parse(&path.display().to_string(), text.as_bytes())
+    let copy = || "copy root.keys from the exchange's publisher, by a way you trust, and name it in trust.root".into();
+    let text = read_text(path, Reason::BadSigners, "the root keys", copy)?;
+    let keyring = Keyring::parse(&path.display().to_string(), text.as_bytes())?;
+    if keyring.signers().is_empty() {
+        return Err(Error::new(Reason::BadSigners, format!("{} names no key", path.display()))
+            .hint("put the publisher's line of root.keys there; without one nothing is ever accepted"));
+    }
+    Ok(keyring)
 }
 
 /// Reads the device's private key, if nobody else can.
@@ -151,8 +155,12 @@ pub fn read_keyring(config: &Config) -> Result<Keyring> {
 /// `BadKeyFile`.
 pub fn read_key(path: &Path) -> Result<SecretKey> {
     let name = path.display();
-    let make = format!("make one with: ssh-keygen -t ed25519 -N '' -f {name}");
-    let text = read_text(path, Reason::BadKeyFile, "the device's key").map_err(|error| error.hint(make))?;
+    let make = || format!("make one with: ssh-keygen -t ed25519 -N '' -f {name}");
+    let text = read_text(path, Reason::BadKeyFile, "the device's key", make)?;
+    if text.starts_with("ssh-") {
+        return Err(Error::new(Reason::BadKeyFile, format!("{name} is the public half of a key"))
+            .hint("name the private half in status.key: the file without .pub"));
+    }
     let mode =
         fs::metadata(path).map_err(|error| unreadable(Reason::BadKeyFile, "the device's key", path, error))?.mode();
     if mode & 0o077 != 0 {
@@ -256,12 +264,17 @@ fn local_board() -> PathBuf {
     PathBuf::from(config::DEFAULT_PATH).with_file_name("board.toml")
 }
 
-fn read_text(path: &Path, reason: Reason, what: &str) -> Result<String> {
+/// Reads a file; `cure` says what to do unless this user may not read it.
+fn read_text(path: &Path, reason: Reason, what: &str, cure: impl FnOnce() -> String) -> Result<String> {
     let mut text = String::new();
     let limit = limits::SIGNERS_BYTES.max(limits::CONFIG_BYTES) as u64 + 1;
-    fs::File::open(path)
-        .and_then(|file| file.take(limit).read_to_string(&mut text))
-        .map_err(|error| unreadable(reason, what, path, error))?;
+    fs::File::open(path).and_then(|file| file.take(limit).read_to_string(&mut text)).map_err(|error| {
+        let hint = match error.kind() {
+            io::ErrorKind::PermissionDenied => "run this as giterd's user, or let this one read it".into(),
+            _ => cure(),
+        };
+        unreadable(reason, what, path, error).hint(hint)
+    })?;
     Ok(text)
 }
 

@@ -2,14 +2,25 @@
 
 use std::io::{self, Write};
 
+use giter_edge::api::{Error, Reason, Result};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 /// Starts logging at the command line's level, else the environment's, else `info`.
-pub fn start(asked: Option<LevelFilter>, environment: Option<&str>) {
-    let level = asked.or_else(|| environment?.parse().ok()).unwrap_or(LevelFilter::Info);
+///
+/// # Errors
+///
+/// `BadConfig` if the environment's is none.
+pub fn start(asked: Option<LevelFilter>, environment: Option<&str>) -> Result<()> {
+    let level = environment.map_or(Ok(LevelFilter::Info), |level| {
+        level.parse().map_err(|_| {
+            Error::new(Reason::BadConfig, format!("GITERD_LOG: there is no level '{}'", level.escape_debug()))
+                .hint("set it to error, warn, info, debug or trace")
+        })
+    })?;
     // A second start would be refused; there is none.
     let _ = log::set_logger(&Stderr);
-    log::set_max_level(level);
+    log::set_max_level(asked.unwrap_or(level));
+    Ok(())
 }
 
 struct Stderr;

@@ -21,7 +21,7 @@ use giter_edge::{api::Result, cli};
 
 fn main() -> ExitCode {
     let done = args::parse(lexopt::Parser::from_env()).and_then(|args| {
-        logger::start(args.log, std::env::var("GITERD_LOG").ok().as_deref());
+        logger::start(args.log, std::env::var("GITERD_LOG").ok().as_deref())?;
         obey(&args)
     });
     if let Some(peak) = world::peak_memory() {

@@ -6,7 +6,7 @@ use giter_edge::{
     codec::{self, status::StatusView, yaml},
     reconcile::{
         apply::Outcome,
-        plan::{Change, Decision},
+        plan::{Change, Decision, Why},
         report,
         tick::{Published, Tick},
     },
@@ -97,9 +97,10 @@ fn change_row(outcome: &Outcome) -> [String; 3] {
 
 fn change_detail(change: &Change) -> String {
     let steps: Vec<_> = change.steps.iter().map(ToString::to_string).collect();
-    match steps.is_empty() {
-        true => format!("{} stays as it is", change.found),
-        false => format!("{} (found {})", steps.join(", "), change.found),
+    match (steps.is_empty(), change.why) {
+        (true, _) => format!("{} stays as it is", change.found),
+        (false, Why::Release) => steps.join(", "),
+        (false, _) => format!("{} (found {})", steps.join(", "), change.found),
     }
 }
 
@@ -228,10 +229,11 @@ fn status_text(status: &DeviceStatus, record: &Record, wide: bool) -> String {
 
 fn narrow_row(resource: &ResourceStatus) -> [String; 3] {
     let ready = resource.condition(ConditionType::Ready);
+    let telling = resource.condition(ConditionType::Drifted).or(ready);
     [
         resource.key.to_string(),
         ready.map_or("Unknown".into(), |ready| ready.status.to_string()),
-        ready.map_or(String::new(), |ready| ready.reason.to_string()),
+        telling.map_or(String::new(), |telling| telling.reason.to_string()),
     ]
 }
 

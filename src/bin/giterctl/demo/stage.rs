@@ -13,7 +13,10 @@ use std::{
 };
 
 use anstyle::{AnsiColor, Style};
-use giter_edge::api::{Error, Reason, Result};
+use giter_edge::{
+    api::{Error, Reason, Result},
+    cli,
+};
 
 const TITLE: Style = Style::new().bold();
 const COMMAND: Style = AnsiColor::Cyan.on_default();
@@ -130,10 +133,9 @@ impl<W: Write> Stage<W> {
             .hint("look at everything with: giterctl demo --keep DIR")
     }
 
+    /// Where nobody listens any more, the play goes on to its end: its exit code still tells.
     fn write(&mut self, text: impl Display) -> Result<()> {
-        write!(self.out, "{text}")
-            .and_then(|()| self.out.flush())
-            .map_err(|e| Error::new(Reason::Stopped, "cannot write to stdout").caused_by(e))
+        cli::printed(write!(self.out, "{text}").and_then(|()| self.out.flush()))
     }
 }
 
@@ -167,6 +169,24 @@ mod tests {
         });
         result.unwrap();
         assert_eq!(said, "\n1. A step\n\n  $ echo one; echo two >&2\n    one\n    two\n  ✓ one is one\n");
+    }
+
+    #[test]
+    fn an_audience_that_leaves_does_not_end_the_play() {
+        struct Failing(io::ErrorKind);
+        impl Write for Failing {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(self.0.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let step =
+            |kind| Stage::new(dir.path(), Path::new("/nonexistent"), false, Failing(kind)).unwrap().step("A step");
+        step(io::ErrorKind::BrokenPipe).unwrap();
+        assert_eq!(step(io::ErrorKind::StorageFull).unwrap_err().reason(), Reason::DiskFull);
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub(crate) struct Row<'a> {
     pub(super) document: Option<&'a Node>,
     /// Whether the status speaks of what the exchange asks for now.
     pub(super) is_current: bool,
+    /// The commit whose specs are shown.
+    commit: &'a str,
     /// Whether the device still has the resource, and the exchange does not.
     is_deleted: bool,
     name: String,
@@ -32,10 +34,10 @@ pub(crate) struct Row<'a> {
 
 /// All rows: by device, itself first, then its resources by kind and name.
 pub(super) fn rows(exchange: &Exchange) -> Vec<Row<'_>> {
-    exchange.devices.iter().flat_map(|(id, device)| rows_of(id, device)).collect()
+    exchange.devices.iter().flat_map(|(id, device)| rows_of(id, device, &exchange.commit)).collect()
 }
 
-fn rows_of<'a>(id: &'a DeviceId, device: &'a Device) -> Vec<Row<'a>> {
+fn rows_of<'a>(id: &'a DeviceId, device: &'a Device, commit: &'a str) -> Vec<Row<'a>> {
     let reported = device.status.as_ref();
     let specs: BTreeMap<&ResourceKey, (Oid, &Node)> = device.manifests.iter().flat_map(specs).collect();
     let statuses = reported.iter().flat_map(|reported| &reported.resources);
@@ -50,6 +52,7 @@ fn rows_of<'a>(id: &'a DeviceId, device: &'a Device) -> Vec<Row<'a>> {
             status,
             document: spec.map(|(_, document)| *document),
             is_current: spec.zip(status).is_some_and(|((blob, _), status)| *blob == status.observed_digest),
+            commit,
             is_deleted: spec.is_none() && device.is_readable(),
             name: key.name.to_string(),
         }
@@ -63,6 +66,7 @@ fn rows_of<'a>(id: &'a DeviceId, device: &'a Device) -> Vec<Row<'a>> {
         status: None,
         document: None,
         is_current,
+        commit,
         is_deleted: false,
         name: id.to_string(),
     };
@@ -98,6 +102,7 @@ impl Row<'_> {
     pub(super) fn reason(&self) -> String {
         match self.telling() {
             _ if self.is_deleted => "Deleted".into(),
+            _ if self.is_behind() => "NotSynced".into(),
             Some(condition) => condition.reason.to_string(),
             None => "NotReported".into(),
         }
@@ -105,6 +110,11 @@ impl Row<'_> {
 
     /// Why it is so, in a sentence.
     pub(super) fn message(&self) -> String {
+        if self.is_behind() {
+            let seen = Some(self.revision()).filter(|seen| !seen.is_empty()).unwrap_or("no commit".into());
+            let shown = self.commit.get(..12).unwrap_or(self.commit);
+            return format!("the device speaks of {seen}, what is shown is of {shown}");
+        }
         self.telling().map(|condition| condition.message.to_string()).unwrap_or_default()
     }
 
@@ -122,6 +132,13 @@ impl Row<'_> {
         let fields = self.status.iter().flat_map(|status| &status.observed);
         let shown = fields.filter(|field| field.name.as_str() != "sha256");
         shown.map(|field| format!("{}={}", field.name, field.value)).collect::<Vec<_>>().join(",")
+    }
+
+    /// Whether it is a device that was well when it spoke, and spoke of other specs than those that are shown.
+    fn is_behind(&self) -> bool {
+        let is_true = |kind| self.condition(kind).is_some_and(|condition| condition.status == ConditionStatus::True);
+        let was_well = || is_true(ConditionType::Synced) && is_true(ConditionType::Ready);
+        self.kind == RowKind::Device && !self.is_current && was_well()
     }
 
     /// The condition that says most: of a device why it does not follow, of a resource what happened to it.

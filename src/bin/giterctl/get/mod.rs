@@ -22,7 +22,8 @@ use crate::{
 #[derive(clap::Args)]
 #[command(
     after_help = "READY is what the device said last. CURRENT is whether it said so of the manifest as it stands now: \
-    False means that the device has not taken up, or has refused, what the exchange asks."
+    False means that the device has not taken up, or has refused, what the exchange asks. With -o name, lines are \
+    KIND/NAME, and DEVICE KIND/NAME where more than one device is shown."
 )]
 pub(crate) struct Args {
     /// A kind (files, gpiolines, leds, devices), KIND/NAME, or a device
@@ -51,6 +52,9 @@ pub(crate) fn run(args: Args, repo: &Path, output: Output) -> Result<Exit> {
     if !exchange.has_statuses {
         hint_at_statuses(&git, places.prefix)?;
     }
+    if let Some(device) = args.device.as_ref().filter(|device| !exchange.devices.contains_key(device)) {
+        return Err(no_device(device));
+    }
     let what = args.what.unwrap_or_default();
     let mut rows = join::rows(&exchange);
     rows.retain(|row| args.device.as_ref().is_none_or(|device| row.device == device) && what.takes(row));
@@ -60,11 +64,17 @@ pub(crate) fn run(args: Args, repo: &Path, output: Output) -> Result<Exit> {
     cli::print(match output {
         Output::Table => table(&rows),
         Output::Wide => wide(&rows),
-        Output::Name => rows.iter().map(|row| format!("{}/{}\n", row.kind(), row.name())).collect(),
+        Output::Name => names(&rows),
         Output::Yaml => yaml::to_string(&view::of(&rows, &what))?,
         Output::Json => cli::json(&view::of(&rows, &what))?,
     })?;
     Ok(Exit::Done)
+}
+
+fn names(rows: &[Row<'_>]) -> String {
+    let is_one = rows.iter().all(|row| row.device == rows[0].device);
+    let device = |row: &Row<'_>| if is_one { String::new() } else { format!("{} ", row.device) };
+    rows.iter().map(|row| format!("{}{}/{}\n", device(row), row.kind(), row.name())).collect()
 }
 
 fn table(rows: &[Row<'_>]) -> String {
@@ -98,7 +108,9 @@ fn wide(rows: &[Row<'_>]) -> String {
 fn hint_at_statuses(git: &Git, prefix: &str) -> Result<()> {
     let remotes = git.run(&["remote"])?;
     if let Some(remote) = remotes.lines().find(|name| *name == "origin").or(remotes.lines().next()) {
-        cli::talk(format_args!("hint: no status is here; fetch them with: git fetch {remote} '{prefix}/*:{prefix}/*'"));
+        cli::talk(format_args!(
+            "hint: no status is here; fetch them with: git fetch {remote} '+{prefix}/*:{prefix}/*'"
+        ));
     }
     Ok(())
 }
@@ -115,9 +127,10 @@ fn nothing(what: &Selector, device: Option<&DeviceId>) -> Result<Exit> {
             Err(Error::new(Reason::ResourceNotFound, format!("there is no {kind}/{name}{of}"))
                 .hint("see: giterctl get"))
         }
-        Selector::Device(id) => {
-            Err(Error::new(Reason::DeviceNotFound, format!("there is no device {id}"))
-                .hint("see: giterctl get devices"))
-        }
+        Selector::Device(id) => Err(no_device(id)),
     }
+}
+
+fn no_device(id: &DeviceId) -> Error {
+    Error::new(Reason::DeviceNotFound, format!("there is no device {id}")).hint("see: giterctl get devices")
 }

@@ -205,6 +205,7 @@ impl Made {
         text.push_str(&format!(
             "\nNext:\n\n  \
              git -C {dir} remote add origin ssh://git@hub/{name}.git\n  \
+             git -C {dir} config --add remote.origin.fetch '+refs/giter/status/*:refs/giter/status/*'\n  \
              git -C {dir} push -u origin {branch}\n  \
              scp {dir}/{} root@{host}:/etc/giter/{}\n",
             files::ROOT_KEYS,

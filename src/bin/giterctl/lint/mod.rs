@@ -111,23 +111,28 @@ fn charter(tree: &WorkingTree) -> Result<Findings> {
     })
 }
 
-/// The devices of a working tree. Folders that no device can be named after are findings.
+/// The devices of a working tree. Folders that no device can be named after are findings, as are manifests that are in
+/// no device's folder, and that there is no device at all.
 fn devices(tree: &WorkingTree, report: &mut Report) -> Result<Vec<DeviceId>> {
+    let mut keep = |reason, path: &str, message: String| {
+        report.keep(Finding { reason, path: path.into(), at: None, field: String::new(), message }.into());
+    };
+    let manifests = tree.manifests()?;
+    for stray in manifests.iter().filter(|manifest| layout::is_stray(&manifest.path)) {
+        let message = "no device reads it here; move it into a device's folder, specs/<device>/";
+        keep(Reason::BadTreeEntry, &stray.path, message.into());
+    }
     let mut devices = Vec::new();
-    for name in layout::by_device(tree.manifests()?).into_keys() {
+    for name in layout::by_device(manifests).into_keys() {
         match name.parse() {
             Ok(device) => devices.push(device),
-            Err(wrong) => report.keep(
-                Finding {
-                    reason: Reason::InvalidValue,
-                    path: format!("specs/{name}"),
-                    at: None,
-                    field: String::new(),
-                    message: format!("{wrong}; rename the folder"),
-                }
-                .into(),
-            ),
+            Err(wrong) => {
+                keep(Reason::InvalidValue, &format!("specs/{name}"), format!("{wrong}; rename the folder"));
+            }
         }
+    }
+    if devices.is_empty() {
+        keep(Reason::DeviceNotFound, "specs", "there is no device; make specs/<device>/ with its manifests".into());
     }
     Ok(devices)
 }

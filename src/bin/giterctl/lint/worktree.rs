@@ -22,12 +22,19 @@ pub(super) struct WorkingTree {
 }
 
 impl WorkingTree {
+    /// The exchange in a folder, or in the git working tree that the folder is of.
+    ///
     /// # Errors
     ///
-    /// `Usage` if the folder holds neither a charter nor specs.
+    /// `Usage` if neither holds a charter or specs.
     pub(super) fn open(root: &Path) -> Result<Self> {
-        if root.join("exchange.yaml").exists() || root.join("specs").is_dir() {
+        let is_exchange = |root: &Path| root.join("exchange.yaml").exists() || root.join("specs").is_dir();
+        if is_exchange(root) {
             return Ok(Self { root: root.to_owned() });
+        }
+        let full = fs::canonicalize(root).unwrap_or_default();
+        if let Some(top) = full.ancestors().find(|folder| folder.join(".git").exists()).filter(|top| is_exchange(top)) {
+            return Ok(Self { root: top.to_owned() });
         }
         let what =
             format!("{} is no working tree of an exchange: it has neither exchange.yaml nor specs", root.display());
