@@ -18,8 +18,8 @@
 //! * floor 4, the programs: `bin/giterd` (the smol shell) and `bin/giterctl` (the publisher's side), and in [`cli`]
 //!   what both say in the same way.
 //!
-//! gix lives in [`git`] (its pure object parsers also in [`codec::commit`] and [`reconcile::decode`], its URL parser in
-//! [`link::url`]), smol in `bin/giterd`, the wall clock in `bin/`. Time, randomness and cancellation are arguments
+//! gix lives in [`git`] (its pure object parsers also in [`codec::commit`], [`reconcile::verify`] and
+//! [`reconcile::decode`], its URL parser in [`link::url`]), smol in `bin/giterd`, the wall clock in `bin/`. Time, randomness and cancellation are arguments
 //! everywhere else.
 
 pub mod api;

@@ -1,6 +1,6 @@
 //! The world outside: the wall clock, the kernel's uptime and boot id, the process's memory, random bits.
 //!
-//! Nothing else in the project reads these; they are handed to it as values.
+//! Nothing below the programs reads these; they are handed to it as values.
 
 use std::{fs, time::SystemTime};
 

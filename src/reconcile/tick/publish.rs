@@ -108,8 +108,10 @@ impl Agent {
 }
 
 fn ref_moved(device: &DeviceId, hub: Oid, last: Option<&LastStatus>) -> Error {
-    let mine = last.map_or("none yet".into(), |last| last.commit.short());
-    let what = format!("the status ref of {device} is at {}, the last status of this device is {mine}", hub.short());
+    let mine = last.map_or("this device has made no status yet".into(), |last| {
+        format!("the last status of this device is {}", last.commit.short())
+    });
+    let what = format!("the status ref of {device} is at {}, and {mine}", hub.short());
     Error::new(Reason::StatusRefMoved, what)
         .hint("find out who moved it; then delete the ref on the hub, and the device begins a new chain")
 }
