@@ -19,8 +19,8 @@
 //!   what both say in the same way.
 //!
 //! gix lives in [`git`] (its pure object parsers also in [`codec::commit`], [`reconcile::verify`] and
-//! [`reconcile::decode`], its URL parser in [`link::url`]), smol in `bin/giterd`, the wall clock in `bin/`. Time, randomness and cancellation are arguments
-//! everywhere else.
+//! [`reconcile::decode`], its URL parser in [`link::url`]), smol in `bin/giterd`, the wall clock in `bin/`. Time,
+//! randomness and cancellation are arguments everywhere else.
 
 pub mod api;
 pub mod cli;

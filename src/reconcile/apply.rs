@@ -2,7 +2,7 @@
 //!
 //! A resource that fails does not stop the others, except those that are to come `after` it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     goal::{Goal, Observed},
@@ -22,12 +22,18 @@ pub struct Bound {
     pub goal: Goal,
 }
 
-/// Binds every resource to the board, and sees to it that no two drive the same target.
+/// Binds every resource to the board, and sees to it that no two drive the same target: all of them, or none.
 ///
 /// # Errors
 ///
 /// What the board refuses, with the manifest's place; `TargetConflict`.
 pub fn bind(resources: Vec<Resource>, board: &dyn Board) -> Result<Vec<Bound>, Findings> {
+    let (bound, findings) = bind_each(resources, board);
+    findings.or(bound)
+}
+
+/// Binds those resources that fit the board, and says what is wrong with the others.
+pub fn bind_each(resources: Vec<Resource>, board: &dyn Board) -> (Vec<Bound>, Findings) {
     let mut findings = Findings::default();
     let mut bound: Vec<Bound> = Vec::with_capacity(resources.len());
     for resource in resources {
@@ -39,15 +45,22 @@ pub fn bind(resources: Vec<Resource>, board: &dyn Board) -> Result<Vec<Bound>, F
             }
         }
     }
-    let mut targets = std::collections::BTreeMap::new();
+    let mut targets: BTreeMap<_, &Resource> = BTreeMap::new();
+    let mut is_alone = Vec::with_capacity(bound.len());
     for Bound { resource, goal } in &bound {
-        if let Some(other) = targets.insert(goal.target(), resource) {
-            let message = format!("{} is driven by {} ({}) too", goal.target(), other.key, other.origin);
+        let other = targets.get(&goal.target()).copied();
+        is_alone.push(other.is_none());
+        if let Some(Resource { key, origin, .. }) = other {
+            let message = format!("{} is driven by {key} ({origin}) too", goal.target());
             findings.push(finding(resource, Reason::TargetConflict, message));
+        } else {
+            targets.insert(goal.target(), resource);
         }
     }
     drop(targets);
-    findings.or(bound)
+    let mut is_alone = is_alone.into_iter();
+    bound.retain(|_| is_alone.next() == Some(true));
+    (bound, findings)
 }
 
 fn finding(resource: &Resource, reason: Reason, message: String) -> Finding {
@@ -205,9 +218,11 @@ pub fn reconcile(bound: &[Bound], due: Releases, owned: &mut Vec<Owned>, board: 
         Releases::Due => release_stale(bound, owned, board),
         Releases::Withheld => Vec::new(),
     };
+    let known: BTreeSet<_> = bound.iter().map(|bound| &bound.resource.key).collect();
     let mut failed = BTreeSet::new();
     for Bound { resource, goal } in bound {
-        let outcome = match resource.after.iter().find(|key| failed.contains(*key)) {
+        let is_awaited = |key: &&ResourceKey| failed.contains(*key) || !known.contains(*key);
+        let outcome = match resource.after.iter().find(is_awaited) {
             Some(other) => {
                 let what = format!("{} waits for {other}, which is not ready", resource.key);
                 let error = Some(Error::new(Reason::DependencyNotReady, what));

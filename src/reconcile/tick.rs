@@ -24,8 +24,8 @@ use super::{
 };
 use crate::{
     api::{
-        Class, Condition, ConditionStatus, ConditionType, DeviceId, DeviceStatus, Error, ExchangeId, Oid, Reason,
-        ResourceKey, Result,
+        Class, Condition, ConditionStatus, ConditionType, DeviceId, DeviceStatus, Error, ExchangeId, Findings, Oid,
+        Reason, ResourceKey, Result,
         condition::Text,
         ledger::{Accepted, Generation, Record, Refused},
         limits,
@@ -176,6 +176,7 @@ pub struct Agent {
     damaged: bool,
     listing: Option<Listing>,
     last_push: Option<u64>,
+    /// Why not all that the accepted tip asks is in force: it cannot be read, or some of it no longer fits the device.
     decode_error: Option<Error>,
     /// What is in hand differs from the record on the disk, which could not be written.
     unsaved: bool,
@@ -205,7 +206,8 @@ impl Agent {
     pub fn inspect(settings: Settings, store: &dyn Store, board: &dyn Board, ledger: &mut dyn Ledger) -> Result<Self> {
         let mut agent = Self::new(settings, ledger)?;
         if let Some(tip) = agent.record.tip.clone() {
-            agent.bound = Some(agent.read_specs(&tip, &agent.record.generation, store, board)?);
+            let (bound, findings) = agent.read_specs(&tip, &agent.record.generation, store, board)?;
+            agent.bound = Some(findings.or(bound)?);
         }
         Ok(agent)
     }
@@ -252,14 +254,19 @@ impl Agent {
         Ok(())
     }
 
+    /// Puts accepted specs in force. What no longer fits the device, such as a `File` of a user that is gone, must not
+    /// keep a pump from running: the others are held all the same, and the device says what is wrong.
     fn bind(&mut self, accepted: &Accepted, generation: &Generation, ports: &Ports<'_>) {
         match self.read_specs(accepted, generation, ports.store, ports.board) {
-            Ok(bound) => (self.bound, self.decode_error) = (Some(bound), None),
+            Ok((bound, findings)) => {
+                self.decode_error = (!findings.is_empty()).then(|| findings.into());
+                self.bound = Some(bound);
+            }
             Err(error) => (self.bound, self.decode_error) = (None, Some(error)),
         }
     }
 
-    /// Binds the accepted specs where they could not be bound before: the user that a `File` names may be there by now.
+    /// Binds the accepted specs where they could not all be bound before: that user may be there by now.
     fn rebind(&mut self, ports: &Ports<'_>) {
         if let (Some(_), false, Some(tip)) = (&self.decode_error, self.damaged, self.record.tip.clone()) {
             self.bind(&tip, &self.record.generation.clone(), ports);
@@ -272,10 +279,10 @@ impl Agent {
         generation: &Generation,
         store: &dyn Store,
         board: &dyn Board,
-    ) -> Result<Vec<Bound>> {
+    ) -> Result<(Vec<Bound>, Findings)> {
         let objects = store.objects(generation)?;
         let desired = decode(&Verified::by_ledger(accepted), &*objects, &self.settings.device)?;
-        Ok(apply::bind(desired.resources, board)?)
+        Ok(apply::bind_each(desired.resources, board))
     }
 
     fn specs(&self) -> &[Bound] {
@@ -283,7 +290,8 @@ impl Agent {
     }
 
     fn releases(&self) -> Releases {
-        if self.bound.is_some() && !self.damaged { Releases::Due } else { Releases::Withheld }
+        let is_whole = self.bound.is_some() && self.decode_error.is_none() && !self.damaged;
+        if is_whole { Releases::Due } else { Releases::Withheld }
     }
 
     /// What a tick would change on the board, from what was accepted last.
@@ -469,7 +477,7 @@ impl Agent {
         let resources: Vec<_> = outcomes.iter().filter_map(report::resource).collect();
         let mut conditions = report::device_conditions(&sync_error.map_or(Ok(()), Err), &resources);
         let accepted = self.record.tip.as_ref();
-        if accepted.is_some() && self.bound.is_none() {
+        if accepted.is_some() && (self.bound.is_none() || self.decode_error.is_some()) {
             let damaged = Error::new(Reason::StateFailed, "the objects of the accepted tip are damaged");
             let error = self.decode_error.as_ref().unwrap_or(&damaged);
             conditions.retain(|condition| condition.kind != ConditionType::Ready);

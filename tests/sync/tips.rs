@@ -129,6 +129,21 @@ fn what_the_operator_decides_anew_is_judged_anew() {
 }
 
 #[test]
+fn one_resource_that_no_longer_fits_the_device_does_not_stop_the_others() {
+    let world = World::by_file();
+    world.device.set("FILES_ROOTS", "/nowhere");
+    world.device.tamper("high", "low");
+    let run = world.device.sync();
+    assert_eq!((run.said("reason"), run.exit), ("PathNotAllowed", Some(1)), "{}{}", run.out, run.err);
+    assert_eq!(world.synced().reason.as_str(), "PathNotAllowed");
+    // The line is put right, and the file that cannot be looked after is not let go.
+    world.check_holds("hello\n");
+    world.device.unset();
+    world.device.sync_well();
+    world.check_holds("hello\n");
+}
+
+#[test]
 fn a_device_that_was_named_wrongly_is_judged_anew() {
     let world = World::by_file();
     world.exchange.git(&["mv", "specs/pump-07", "specs/pump-08"]);
