@@ -56,6 +56,8 @@ pub const LATEST_DATE: i64 = 253_402_300_799;
 pub const SIGNERS: usize = 256;
 /// Largest allowed_signers file, in bytes.
 pub const SIGNERS_BYTES: usize = 256 << 10;
+/// Keys of one device, of each sort.
+pub const DEVICE_KEYS: usize = 16;
 /// Most keys of devices in a publisher's allowed_signers file.
 pub const FLEET_SIGNERS: usize = 65_536;
 /// Largest allowed_signers file of a publisher, in bytes.

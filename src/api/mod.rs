@@ -4,6 +4,7 @@
 
 pub mod board;
 pub mod condition;
+pub mod device;
 pub mod error;
 pub mod exchange;
 pub mod finding;
@@ -16,6 +17,7 @@ pub mod resource;
 pub mod status;
 
 pub use condition::{Condition, ConditionStatus, ConditionType};
+pub use device::{Device, DeviceKey};
 pub use error::{Class, Error, Exit, Reason, Result};
 pub use exchange::{Exchange, Policy};
 pub use finding::{Finding, Findings};

@@ -72,21 +72,9 @@ impl Publisher {
     fn of(publisher: &exchange::Publisher) -> Result<Self> {
         let bad =
             |what: &str| wrong(Reason::InvalidValue, "spec.publishers", &format!("{}: {what}", publisher.principal));
-        let time = |text: &Option<Box<str>>| match text {
-            None => Ok(None),
-            Some(text) => {
-                let seconds = Utc::from_rfc3339(text).and_then(Utc::to_seconds);
-                seconds.map(Some).ok_or_else(|| bad("a time that is none"))
-            }
-        };
-        let signer = Signer {
-            principals: publisher.principal.clone(),
-            key: PublicKey::from_openssh(&publisher.key).map_err(|e| bad("a key that is none").caused_by(e))?,
-            namespaces: Some(sshsig::GIT.into()),
-            valid_after: time(&publisher.valid_after)?,
-            // The charter says when the key counts no more, a signer when it counted last.
-            valid_before: time(&publisher.valid_before)?.map(|end| end - 1),
-        };
+        let exchange::Publisher { principal, key, valid_after, valid_before, .. } = publisher;
+        let signer = Signer::from_manifest(principal, key, valid_after.as_deref(), valid_before.as_deref())
+            .map_err(|e| bad("a key or time that is none").caused_by(e))?;
         let paths = publisher.paths.iter().map(|path| PathPattern::new(path)).collect::<Result<_, _>>();
         Ok(Self { signer, paths: paths.map_err(|e| bad("a path that is none").caused_by(e))? })
     }

@@ -7,6 +7,7 @@ pub mod calendar;
 pub mod charter;
 pub mod commit;
 pub mod config;
+pub mod device;
 pub mod keyfile;
 pub mod manifest;
 pub mod pattern;

@@ -14,6 +14,7 @@ use super::{
     calendar::Utc,
     pattern::matches,
     pubkey::{ED25519, KeyError, PublicKey, SK_ED25519},
+    sshsig,
 };
 use crate::api::{Error, Reason, Result, limits};
 
@@ -138,6 +139,34 @@ impl Keyring {
 }
 
 impl Signer {
+    /// Whoever signs in git's namespace with a key that a manifest names. A manifest says when a key counts no more, a
+    /// signer when it counted last.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the key; a time that is none.
+    pub fn from_manifest(
+        principal: &str,
+        key: &str,
+        valid_after: Option<&str>,
+        valid_before: Option<&str>,
+    ) -> Result<Self, String> {
+        let time = |text: Option<&str>| match text {
+            None => Ok(None),
+            Some(text) => {
+                let seconds = Utc::from_rfc3339(text).and_then(Utc::to_seconds);
+                seconds.map(Some).ok_or_else(|| format!("{text} is no day, and no second of one"))
+            }
+        };
+        Ok(Self {
+            principals: principal.into(),
+            key: PublicKey::from_openssh(key).map_err(|error| error.to_string())?,
+            namespaces: Some(sshsig::GIT.into()),
+            valid_after: time(valid_after)?,
+            valid_before: time(valid_before)?.map(|end| end - 1),
+        })
+    }
+
     /// Why a signature in this namespace does not count at the given second since 1970, if it does not.
     pub fn distrust(&self, namespace: &str, at: i64) -> Option<Distrust> {
         if self.namespaces.as_ref().is_some_and(|list| !list_matches(list, namespace)) {

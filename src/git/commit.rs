@@ -8,7 +8,7 @@
 use gix::objs;
 
 use crate::{
-    api::{DeviceId, Error, Oid, Reason, Result},
+    api::{DeviceId, Error, Oid, Reason, Result, device::principal},
     codec::{keyfile::SecretKey, sshsig},
     reconcile::ports::{NewObject, Object, ObjectKind},
 };
@@ -49,14 +49,6 @@ pub fn status_commit(draft: StatusDraft<'_>, key: &SecretKey) -> Result<[NewObje
     let message = format!("{}\n", message.trim_end().replace('\0', " "));
     let commit = object(ObjectKind::Commit, signed(&header, &message, key))?;
     Ok([blob, tree, commit])
-}
-
-/// How the principals of devices end.
-pub const PLACE: &str = "@giter";
-
-/// Who a device is in its commits and in an allowed_signers file: `<device>@giter`.
-pub fn principal(device: &DeviceId) -> String {
-    format!("{device}{PLACE}")
 }
 
 /// Names an object by its hash.

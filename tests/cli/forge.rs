@@ -4,11 +4,12 @@ use giter_edge::{
     api::{
         Condition, ConditionStatus, ConditionType, DeviceId, DeviceStatus, Oid, ResourceStatus,
         condition::Text,
+        device::principal,
         object::{NewObject, ObjectKind},
         status::{Clock, Field},
     },
     codec::{keyfile::SecretKey, sshsig, status},
-    git::commit::{StatusDraft, object, principal, status_commit},
+    git::commit::{StatusDraft, object, status_commit},
 };
 
 use super::support::World;

@@ -3,13 +3,13 @@
 use std::fs;
 
 use giter_edge::{
-    api::{DeviceId, Oid, Reason, ledger::Accepted},
+    api::{DeviceId, Oid, Reason, device::principal, ledger::Accepted},
     codec::{
         keyfile::SecretKey,
         signers::{Keyring, Signer},
         sshsig,
     },
-    git::commit::{StatusDraft, principal, status_commit},
+    git::commit::{StatusDraft, status_commit},
     reconcile::{
         ports::{NewObject, ObjectKind},
         verify::{Policy, Trust, Verified, verify},

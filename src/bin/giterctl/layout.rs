@@ -32,7 +32,7 @@ impl Manifest {
         match &self.documents {
             Err(findings) => findings.iter().map(|finding| format!("{finding}; see giterctl lint")).collect(),
             Ok(documents) => {
-                let unknown = documents.iter().filter(|document| document.key.is_none());
+                let unknown = documents.iter().filter(|document| document.key.is_none() && !document.is_device());
                 let line = |document: &Document| document.root.mark().line;
                 unknown
                     .map(|document| {

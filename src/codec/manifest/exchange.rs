@@ -1,13 +1,14 @@
 //! `kind: Exchange`: the charter, `exchange.yaml` at the root of the exchange.
 
 use super::{
-    fields::{Fields, choice, number, text, word},
+    credentials::{item, key, one_line, time},
+    fields::{Fields, choice, number, word},
     node::Node,
     place::{Path, Sink},
 };
 use crate::{
-    api::{ExchangeId, Policy, Reason, exchange::Publisher, limits},
-    codec::{calendar::Utc, pattern::PathPattern, pubkey::PublicKey},
+    api::{ExchangeId, Policy, exchange::Publisher, limits},
+    codec::pattern::PathPattern,
 };
 
 /// What the spec of the charter says.
@@ -60,39 +61,7 @@ fn branch(node: &Node) -> Result<Box<str>, String> {
     Ok(name)
 }
 
-fn one_line(node: &Node) -> Result<Box<str>, String> {
-    let line = text(node)?;
-    if line.is_empty() || line.len() > 1024 || line.contains(char::is_control) {
-        return Err("expected one line of 1 to 1024 bytes".into());
-    }
-    Ok(line.into())
-}
-
-fn key(node: &Node) -> Result<Box<str>, String> {
-    let key = one_line(node)?;
-    PublicKey::from_openssh(&key)
-        .map(|_| key)
-        .map_err(|wrong| format!("expected a public key as in a .pub file: {wrong}"))
-}
-
 fn pattern(node: &Node) -> Result<Box<str>, String> {
     let pattern = one_line(node)?;
     PathPattern::new(&pattern).map(|_| pattern).map_err(|wrong| wrong.to_string())
-}
-
-fn time(node: &Node) -> Result<Box<str>, String> {
-    let time = one_line(node)?;
-    match Utc::from_rfc3339(&time) {
-        Some(_) => Ok(time),
-        None => Err("expected a day such as \"2026-12-31\", or a second such as \"2026-12-31T23:59:59Z\"".into()),
-    }
-}
-
-fn item(node: &Node, path: Path<'_>, sink: &Sink<'_>, read: fn(&Node) -> Result<Box<str>, String>) -> Option<Box<str>> {
-    let wrong = match read(node) {
-        Ok(text) => return Some(text),
-        Err(wrong) => wrong,
-    };
-    sink.say(Reason::InvalidValue, node.mark, path, wrong);
-    None
 }

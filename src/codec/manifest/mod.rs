@@ -13,6 +13,8 @@
 //! the board do.
 
 mod compose;
+mod credentials;
+mod device;
 mod exchange;
 mod fields;
 mod file;
@@ -32,9 +34,12 @@ use self::{
 };
 pub use self::{metadata::AFTER, node::Node, place::Mark};
 use crate::api::{
-    API_VERSION, Exchange, Finding, Findings, Kind, Name, Oid, Reason, Resource, ResourceKey, Spec, limits,
+    API_VERSION, Device, Exchange, Finding, Findings, Kind, Name, Oid, Reason, Resource, ResourceKey, Spec, limits,
     resource::Origin,
 };
+
+/// The kind of the resource in which a device's folder speaks of the device itself.
+const DEVICE: &str = "Device";
 
 /// A resource, and where in its manifest the fields stand that refer to something outside of it.
 #[derive(Clone, Debug)]
@@ -49,28 +54,59 @@ pub struct Declared {
     pub source_at: Option<Mark>,
 }
 
+/// What a device's manifest says of the device itself, and where.
+#[derive(Clone, Debug)]
+pub struct DeclaredDevice {
+    /// What it says.
+    pub device: Device,
+    /// The manifest.
+    pub path: Arc<str>,
+    /// Where its name stands.
+    pub name_at: Mark,
+}
+
+/// A manifest that was read.
+#[derive(Clone, Debug, Default)]
+pub struct Manifest {
+    /// Its resources.
+    pub resources: Vec<Declared>,
+    /// Its documents of kind Device.
+    pub devices: Vec<DeclaredDevice>,
+}
+
 /// Reads the manifest at `path`, whose blob is `blob`. What is wrong is added to the findings, and documents in which
 /// something is wrong are left out.
-pub fn parse(path: &str, blob: Oid, bytes: &[u8], findings: &mut Findings) -> Vec<Declared> {
+pub fn parse(path: &str, blob: Oid, bytes: &[u8], findings: &mut Findings) -> Manifest {
     let file: Arc<str> = path.into();
-    let mut declared = Vec::new();
+    let mut manifest = Manifest::default();
     each(path, bytes, findings, |root, sink| {
         let root: &Node = root;
-        if let Some((key, after, spec)) = resource(root, sink)
+        let at = |path: &[&str]| path.iter().try_fold(root, |node, key| node.get(key)).map(Node::mark);
+        let name_at = at(&["metadata", "name"]).unwrap_or(root.mark());
+        if is_device(root) {
+            if let Some(device) = device(root, sink)
+                && sink.is_clean()
+            {
+                manifest.devices.push(DeclaredDevice { device, path: Arc::clone(&file), name_at });
+            }
+        } else if let Some((key, after, spec)) = resource(root, sink)
             && sink.is_clean()
         {
-            let at = |path: &[&str]| path.iter().try_fold(root, |node, key| node.get(key)).map(Node::mark);
             let fields = of_the_device(root);
             let origin = Origin { path: Arc::clone(&file), line: root.mark().line, fields };
-            declared.push(Declared {
+            manifest.resources.push(Declared {
                 resource: Resource { key, origin, digest: blob, after, spec },
-                name_at: at(&["metadata", "name"]).unwrap_or(root.mark()),
+                name_at,
                 after_at: at(&["metadata", "annotations", AFTER]),
                 source_at: at(&["spec", "source"]),
             });
         }
     });
-    declared
+    manifest
+}
+
+fn is_device(root: &Node) -> bool {
+    root.get("kind").and_then(Node::scalar) == Some(DEVICE)
 }
 
 /// Where the fields stand that name something of the device.
@@ -111,8 +147,15 @@ pub fn parse_exchange(path: &str, bytes: &[u8]) -> Result<Exchange, Findings> {
 pub struct Document {
     /// The document.
     pub root: Rc<Node>,
-    /// Its kind and name, where they can be read.
+    /// Its kind and name, where they can be read and are a resource's.
     pub key: Option<ResourceKey>,
+}
+
+impl Document {
+    /// Whether it speaks of the device itself.
+    pub fn is_device(&self) -> bool {
+        is_device(&self.root)
+    }
 }
 
 /// The documents of a manifest, as their publisher wrote them, whether or not they are right.
@@ -160,7 +203,7 @@ fn resource(root: &Node, sink: &Sink<'_>) -> Option<(ResourceKey, Vec<ResourceKe
         (Err(()), "Exchange") => Err("an Exchange stands in exchange.yaml at the root of the exchange".into()),
         (Err(()), _) => {
             let kinds: Vec<String> = Kind::ALL.iter().map(ToString::to_string).collect();
-            Err(format!("unknown kind {}; there are {}", clipped(kind), kinds.join(", ")))
+            Err(format!("unknown kind {}; there are {}, {DEVICE}", clipped(kind), kinds.join(", ")))
         }
     });
     let metadata = envelope.metadata();
@@ -176,6 +219,20 @@ fn resource(root: &Node, sink: &Sink<'_>) -> Option<(ResourceKey, Vec<ResourceKe
     envelope.fields.finish();
     let metadata = metadata?;
     Some((ResourceKey { kind: kind?, name: metadata.name? }, metadata.after, spec?))
+}
+
+fn device(root: &Node, sink: &Sink<'_>) -> Option<Device> {
+    let mut envelope = Envelope::read(root, sink)?;
+    let kind = envelope.kind(|_| Ok(()));
+    let metadata = envelope.metadata();
+    let spec = envelope.spec(kind.is_some()).map(|mut fields| {
+        let spec = device::read(&mut fields, sink);
+        fields.finish();
+        spec
+    });
+    envelope.fields.finish();
+    let (name, device::Spec { status_keys, ssh_keys }) = (metadata?.name?, spec?);
+    Some(Device { name, status_keys, ssh_keys })
 }
 
 fn exchange(root: &Node, sink: &Sink<'_>) -> Option<Exchange> {

@@ -14,8 +14,8 @@ fn blob() -> Oid {
 
 fn read(yaml: impl AsRef<[u8]>) -> (Vec<Declared>, Findings) {
     let mut findings = Findings::default();
-    let declared = parse(PATH, blob(), yaml.as_ref(), &mut findings);
-    (declared, findings)
+    let manifest = parse(PATH, blob(), yaml.as_ref(), &mut findings);
+    (manifest.resources, findings)
 }
 
 fn one(yaml: &str) -> Resource {
@@ -251,7 +251,7 @@ fn the_envelope_is_judged() {
         ),
     ];
     expect(cases.iter().map(|(yaml, expected)| (&**yaml, found(yaml), *expected)));
-    assert_eq!(message(&cases[4].0), "unknown kind Pump; there are File, GpioLine, Led");
+    assert_eq!(message(&cases[4].0), "unknown kind Pump; there are File, GpioLine, Led, Device");
 }
 
 #[test]
@@ -421,6 +421,41 @@ fn a_wrong_charter_is_refused() {
         (led("  led: ACT\n  brightness: 1"), &["2:7 UnknownKind kind"]),
     ];
     let found = |yaml: &str| parse_exchange("exchange.yaml", yaml.as_bytes()).unwrap_err().iter().map(short).collect();
+    expect(cases.iter().map(|(yaml, expected)| (&**yaml, found(yaml), *expected)));
+}
+
+fn device(spec: &str) -> String {
+    format!("{HEAD}kind: Device\nmetadata: {{name: pump-07}}\nspec: {{{spec}}}\n")
+}
+
+#[test]
+fn a_device_names_its_keys() {
+    let mut findings = Findings::default();
+    let spec = format!("statusKeys: [{{key: {KEY}, validBefore: \"2027-01-01\"}}], sshKeys: [\"{KEY} pump-07\"]");
+    let yaml = format!("{}---\n{}", device(&spec), led("  led: ACT\n  brightness: 255"));
+    let Manifest { resources, devices } = parse(PATH, blob(), yaml.as_bytes(), &mut findings);
+    assert!(findings.is_empty() && resources.len() == 1, "{findings:?}");
+    let [DeclaredDevice { device, .. }] = &devices[..] else { panic!("{devices:?}") };
+    let [key] = &device.status_keys[..] else { panic!("{device:?}") };
+    assert_eq!((device.name.as_str(), &*key.key), ("pump-07", KEY));
+    assert_eq!((key.valid_after.as_deref(), key.valid_before.as_deref()), (None, Some("2027-01-01")));
+    assert_eq!(device.ssh_keys, [format!("{KEY} pump-07").into()]);
+}
+
+#[test]
+fn a_wrong_device_is_refused() {
+    let cases: &[(String, &[&str])] = &[
+        (device("statusKeys: [a]"), &["4:21 InvalidValue spec.statusKeys[0]"]),
+        (device("statusKeys: [{key: ssh-rsa AAAA}]"), &["4:27 InvalidValue spec.statusKeys[0].key"]),
+        (
+            device("statusKeys: [{validAfter: never}]"),
+            &["4:34 InvalidValue spec.statusKeys[0].validAfter", "4:21 MissingField spec.statusKeys[0].key"],
+        ),
+        (device("sshKeys: [a]"), &["4:18 InvalidValue spec.sshKeys[0]"]),
+        (device(&format!("sshKeys: [{}]", "a, ".repeat(limits::DEVICE_KEYS + 1))), &["4:17 TooMany spec.sshKeys"]),
+        (device("keys: []"), &["4:8 UnknownField spec.keys"]),
+        (format!("{HEAD}kind: Device\nspec: {{}}\n"), &["1:1 MissingField metadata"]),
+    ];
     expect(cases.iter().map(|(yaml, expected)| (&**yaml, found(yaml), *expected)));
 }
 

@@ -19,9 +19,10 @@ use self::{order::order, sources::Sources};
 use super::{ports::Objects, verify::Verified};
 use crate::{
     api::{
-        DeviceId, Error, Exchange, ExchangeId, Finding, Findings, Oid, Reason, Resource, ResourceKey, Result, limits,
+        Device, DeviceId, Error, Exchange, ExchangeId, Finding, Findings, Oid, Reason, Resource, ResourceKey, Result,
+        limits,
     },
-    codec::manifest::{self, Declared, Mark},
+    codec::manifest::{self, Declared, DeclaredDevice, Manifest, Mark},
 };
 
 /// Everything that a snapshot asks of this device.
@@ -33,6 +34,8 @@ pub struct Desired {
     pub exchange: Option<ExchangeId>,
     /// The short name of the branch that `exchange.yaml` says counts.
     pub branch: Option<Box<str>>,
+    /// What the folder says of the device itself, if it does.
+    pub device: Option<Device>,
     /// The resources, each after those that its `after` names, otherwise in the order of the files' names.
     pub resources: Vec<Resource>,
 }
@@ -46,7 +49,8 @@ pub struct Desired {
 pub fn decode(verified: &Verified, objects: &dyn Objects, device: &DeviceId) -> Result<Desired> {
     let snapshot = read(&GitTree::new(objects, verified.tree()), device)?;
     let (exchange, branch) = snapshot.exchange.map(|exchange| (exchange.id, exchange.branch)).unzip();
-    Ok(Desired { revision: verified.commit(), exchange, branch, resources: snapshot.resources })
+    let Snapshot { device, resources, .. } = snapshot;
+    Ok(Desired { revision: verified.commit(), exchange, branch, device, resources })
 }
 
 /// The files of an exchange. Paths begin at its root and are for messages and for sources that read by path.
@@ -139,6 +143,8 @@ impl From<Refused> for Error {
 pub struct Snapshot {
     /// The charter, if there is one.
     pub exchange: Option<Exchange>,
+    /// What the folder says of the device itself, if it does.
+    pub device: Option<Device>,
     /// The device's resources, in the order in which they are applied.
     pub resources: Vec<Resource>,
 }
@@ -152,17 +158,19 @@ pub fn read(source: &dyn Source, device: &DeviceId) -> Result<Snapshot, Refused>
     let mut findings = Findings::default();
     let root = source.list("", &source.root())?;
     let exchange = keep(charter(source, &root), &mut findings)?.flatten();
-    let mut declared = Vec::new();
+    let (mut declared, mut itself) = (Vec::new(), None);
     if let Some((folder, entries)) = keep(device_folder(source, root, device), &mut findings)? {
         let read = manifests(source, &folder, &entries, &mut findings);
-        declared = keep(read, &mut findings)?.unwrap_or_default();
+        let read = keep(read, &mut findings)?.unwrap_or_default();
+        itself = the_device(read.devices, device, &mut findings);
+        declared = read.resources;
         let is_complete = findings.is_empty();
         check_duplicates(&declared, &mut findings);
         Sources::new(source, folder, entries).resolve(&mut declared, &mut findings)?;
         declared = order(declared, is_complete, &mut findings);
     }
     let resources = declared.into_iter().map(|declared| declared.resource).collect();
-    findings.or(Snapshot { exchange, resources }).map_err(Refused::Wrong)
+    findings.or(Snapshot { exchange, device: itself, resources }).map_err(Refused::Wrong)
 }
 
 /// Keeps what is wrong, so that the reading can go on.
@@ -211,8 +219,8 @@ fn manifests(
     folder: &str,
     entries: &[Entry],
     findings: &mut Findings,
-) -> Result<Vec<Declared>, Refused> {
-    let (mut declared, mut left) = (Vec::new(), limits::MANIFESTS_BYTES);
+) -> Result<Manifest, Refused> {
+    let (mut declared, mut left) = (Manifest::default(), limits::MANIFESTS_BYTES);
     let mut manifests = Vec::new();
     for entry in entries {
         if let Some(wrong) = wrong_entry(entry) {
@@ -235,13 +243,40 @@ fn manifests(
             let message = format!("the manifests together have more than {} bytes", limits::MANIFESTS_BYTES);
             Refused::wrong(Reason::FileTooLarge, folder, message)
         })?;
-        declared.extend(manifest::parse(&path, entry.id, &bytes, findings));
-        if declared.len() > limits::RESOURCES {
+        let Manifest { resources, devices } = manifest::parse(&path, entry.id, &bytes, findings);
+        declared.resources.extend(resources);
+        declared.devices.extend(devices);
+        if declared.resources.len() > limits::RESOURCES {
             let message = format!("the device has more than {} resources", limits::RESOURCES);
             return Err(Refused::wrong(Reason::TooMany, folder, message));
         }
     }
     Ok(declared)
+}
+
+/// What the folder says of the device: at most once, and by its name.
+fn the_device(declared: Vec<DeclaredDevice>, device: &DeviceId, findings: &mut Findings) -> Option<Device> {
+    let name = device.as_str().rsplit('/').next().unwrap_or_default();
+    let mut first: Option<DeclaredDevice> = None;
+    for declared in declared {
+        let refused = match &first {
+            Some(DeclaredDevice { path, name_at: Mark { line, column }, .. }) => {
+                Some((Reason::DuplicateResource, format!("a Device is declared at {path}:{line}:{column} already")))
+            }
+            None if declared.device.name.as_str() != name => {
+                Some((Reason::InvalidValue, format!("the Device in the folder of {device} is called {name}")))
+            }
+            None => None,
+        };
+        match refused {
+            Some((reason, message)) => {
+                let (path, at) = (declared.path.to_string(), Some((declared.name_at.line, declared.name_at.column)));
+                findings.push(Finding { reason, path, at, field: "metadata.name".into(), message });
+            }
+            None => first = Some(declared),
+        }
+    }
+    first.map(|declared| declared.device)
 }
 
 fn check_duplicates(declared: &[Declared], findings: &mut Findings) {

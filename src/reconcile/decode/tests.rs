@@ -151,6 +151,18 @@ fn the_charter_names_the_exchange() {
 }
 
 #[test]
+fn a_device_speaks_of_itself_once_and_by_its_name() {
+    let mut memory = Memory::default();
+    let device = |name: &str| document("Device", name, "", "{}");
+    let tree = memory.manifests(&[("a.yaml", &led("a")), ("device.yaml", &device("pump-07"))]);
+    assert_eq!(memory.decode(tree).unwrap().device.map(|device| device.name), Some("pump-07".parse().unwrap()));
+    let tree = memory.manifests(&[("device.yaml", &device("pump-08"))]);
+    assert_eq!(memory.wrong(tree), ["specs/pump-07/device.yaml:4:18 InvalidValue metadata.name"]);
+    let tree = memory.manifests(&[("a.yaml", &device("pump-07")), ("b.yaml", &device("pump-07"))]);
+    assert_eq!(memory.wrong(tree), ["specs/pump-07/b.yaml:4:18 DuplicateResource metadata.name"]);
+}
+
+#[test]
 fn a_device_needs_its_folder() {
     let mut memory = Memory::default();
     let blob = memory.blob("");

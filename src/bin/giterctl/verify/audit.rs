@@ -15,6 +15,7 @@
 use std::collections::HashMap;
 
 use giter_edge::{
+    api::device::PLACE,
     api::{DeviceStatus, Oid, Reason, Result},
     codec::{
         calendar::Utc,
@@ -24,7 +25,6 @@ use giter_edge::{
         sshsig,
         status::uuid,
     },
-    git::commit::PLACE,
 };
 
 use super::{

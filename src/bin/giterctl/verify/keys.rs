@@ -7,9 +7,12 @@ use std::{
 };
 
 use giter_edge::{
-    api::{DeviceId, Error, Reason, Result, limits},
+    api::{
+        DeviceId, Error, Reason, Result,
+        device::{PLACE, principal},
+        limits,
+    },
     codec::signers::Keyring,
-    git::commit::{PLACE, principal},
 };
 
 use crate::git::Git;
