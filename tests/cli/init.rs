@@ -50,6 +50,9 @@ fn a_root_of_its_own_signs_the_charter_and_the_publisher_the_rest() {
     world.git(&["-C", "plant-7", "commit", "-q", "--allow-empty", "-m", "by the publisher"]);
     let by = world.git(&["-C", "plant-7", "log", "--format=%GS"]);
     assert_eq!(by, "ops@plant-7\nroot@plant-7");
+    // The charter calls the root otherwise than his file does.
+    let told = world.giterctl(&["-C", "plant-7", "trust", "revoke", "ops@plant-7", "--key", "root.key"]).good();
+    assert!(told.contains("serial 2, signed by root@plant-7 SHA256:"), "{told}");
 }
 
 #[test]

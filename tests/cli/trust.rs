@@ -362,6 +362,9 @@ fn roots_sign_one_after_the_other() {
     golden("trust-no-commit.txt", told(&world, &["add", "publisher", "ana@plant-7", "ana.pub", "--no-commit"]));
     trust(&world, &["add", "publisher", "ben@plant-7", "ben.pub", "--no-commit"]).good();
     assert!(charter(&world).contains("serial: 3\n"), "once for both");
+    let listed = trust(&world, &["list", "-o", "name"]);
+    assert_eq!(listed.stdout, "Root/ops@plant-7\nRoot/next@plant-7\n");
+    assert_eq!(listed.stderr, "exchange.yaml was changed in the working tree; this is what is committed\n");
     trust(&world, &["sign", "--key", "next", "--no-commit"]).good();
     assert_eq!(world.git(&["-C", "exchange", "rev-parse", "HEAD"]), head);
     trust(&world, &["sign", "--key", "ops.key"]).good();
@@ -382,6 +385,30 @@ fn a_serial_that_was_forgotten_is_raised_and_an_id_stays() {
     assert!(ran.stderr.contains("devices would refuse this change, so it was not committed"), "{}", ran.stderr);
     world.write("exchange/exchange.yaml", "kind: Exchange\n");
     refused(&world, &["sign"], "MissingField");
+}
+
+#[test]
+fn the_program_that_git_signs_with_signs_and_is_not_believed() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = founded();
+    let program = |line: &str| {
+        world.write("signer", format!("#!/bin/sh\necho \"$@\" >> {}\n{line}\n", world.path("log").display()));
+        fs::set_permissions(world.path("signer"), fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    let path = world.path("signer").display().to_string();
+    world.git(&["-C", "exchange", "config", "gpg.ssh.program", &path]);
+    program("exec ssh-keygen \"$@\"");
+    trust(&world, &["add", "publisher", "ana@plant-7", "ana.pub"]).good();
+    let log = world.read("log");
+    assert!(log.contains("-Y sign -n giter-exchange ") && log.contains("-Y sign -n git "), "{log}");
+    program(&format!("exec ssh-keygen -Y sign -n \"$4\" -f {} \"$7\"", world.path("next").display()));
+    let ran = refused(&world, &["revoke", "ana@plant-7"], "BadKeyFile");
+    assert!(ran.stderr.contains(&format!("it signed with {}", fingerprint(&world, "next"))), "{}", ran.stderr);
+    program("exit 0");
+    refused(&world, &["revoke", "ana@plant-7"], "BadKeyFile");
+    fs::remove_file(world.path("signer")).unwrap();
+    let ran = refused(&world, &["revoke", "ana@plant-7"], "BadKeyFile");
+    assert!(ran.stderr.contains("cannot start"), "{}", ran.stderr);
 }
 
 /// `ssh-agent`, until the test ends.

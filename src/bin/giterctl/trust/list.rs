@@ -7,7 +7,7 @@ use giter_edge::{
     cli::{self, Output},
     codec::{
         calendar::Utc,
-        charter::PATH,
+        charter::{PATH, SIGNATURE_PATH},
         signers::{Distrust, Signer},
         sshsig, yaml,
     },
@@ -33,6 +33,9 @@ pub(super) fn run(args: Args, repo: &Path, output: Output) -> Result<Exit> {
     let git = Git::open(repo)?;
     let papers = Papers::read(&git, &repository::commit(&git, args.revision.as_deref())?)?;
     let (report, signed) = (Report::of(&papers), papers.check_signed());
+    if args.revision.is_none() && is_changed(&git)? {
+        cli::talk(format_args!("{PATH} was changed in the working tree; this is what is committed"));
+    }
     cli::print(match output {
         Output::Table => report.table() + &report.charter(),
         Output::Wide => report.wide() + &report.charter(),
@@ -41,6 +44,13 @@ pub(super) fn run(args: Args, repo: &Path, output: Output) -> Result<Exit> {
         Output::Json => cli::json(&report)?,
     })?;
     signed.map(|()| Exit::Done)
+}
+
+/// Whether the working tree, if there is one, has another charter than HEAD.
+fn is_changed(git: &Git) -> Result<bool> {
+    let files = [PATH, SIGNATURE_PATH].map(|path| format!(":(top){path}"));
+    let status = git.ask(&["status", "--porcelain", "--", &files[0], &files[1]])?;
+    Ok(status.is_ok_and(|status| !status.is_empty()))
 }
 
 #[derive(Serialize)]

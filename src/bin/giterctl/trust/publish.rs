@@ -155,7 +155,8 @@ impl Site {
             let armour = sign(&self.git, key, sshsig::EXCHANGE, PATH, next.text.as_bytes())?;
             signatures.extend_from_slice(armour.as_bytes());
         }
-        let by = keys.iter().map(|key| format!("{} {}", key.public.name(), key.public.key)).collect::<Vec<_>>();
+        let charter = Charter::of(&next.exchange)?;
+        let by: Vec<_> = keys.iter().map(|key| format!("{} {}", self.name(key, &charter), key.public.key)).collect();
         let told = next.told(&format!("signed by {}", by.join(" and ")));
         let is_there = next.text == self.present.text && self.present.signatures.as_ref() == Some(&signatures);
         if is_there && !options.no_commit {
@@ -169,7 +170,6 @@ impl Site {
             return Ok(Exit::Done);
         }
 
-        let charter = Charter::of(&next.exchange)?;
         let message = match &options.message {
             Some(message) => message.clone(),
             None => format!("{}\n\n{told}", next.change.subject),
@@ -201,7 +201,7 @@ impl Site {
         };
         let mut text = format!("committed {id}. {whom}.\n");
         if next.change.concerns_roots {
-            let names: Vec<_> = keys.iter().map(|key| key.public.name()).collect();
+            let names: Vec<_> = keys.iter().map(|key| self.name(key, charter)).collect();
             text += &format!("New devices start with a root file that names {}", names.join(" or "));
             let starts = charter::start(&self.git, proposal.id(), &roots::keyring(keys), &next.exchange);
             text += if starts.is_ok() { ".\n" } else { ", once a commit follows that the charter's own sign.\n" };
@@ -221,6 +221,13 @@ impl Site {
             text += "git config user.signingkey FILE\n";
         }
         Ok(text + "\nNext:\n\n  git push\n")
+    }
+
+    /// What the next charter or the present one calls the root, or his key itself.
+    fn name(&self, key: &SigningKey, next: &Charter) -> String {
+        let mut charters = [Some(next), self.present.charter.as_ref()].into_iter().flatten();
+        let name = charters.find_map(|charter| charter.roots.judge(&key.public.key, sshsig::EXCHANGE, 0).ok());
+        name.map_or_else(|| key.public.name(), str::to_owned)
     }
 
     /// That the charter to build upon is in force; or, where that cannot be told, that somebody signed it who signs now.
