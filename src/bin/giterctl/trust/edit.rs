@@ -24,6 +24,8 @@ pub(super) enum Item {
 /// What stands where.
 struct Tree {
     range: Range<usize>,
+    /// Whether it is a list or mapping in brackets.
+    is_flow: bool,
     shape: Shape,
 }
 
@@ -73,7 +75,7 @@ impl Text {
         let root = self.parse()?;
         let spec = root.spec()?;
         let Some(field) = spec.field(list) else {
-            let (at, before, after) = match self.is_flow(spec) {
+            let (at, before, after) = match spec.is_flow {
                 true => (spec.last().ok_or_else(not_editable)?, ", ".to_owned(), format!("{list}: [{}]", item.flow())),
                 false => {
                     let indent = self.indent(spec.range.start);
@@ -84,7 +86,7 @@ impl Text {
             self.splice(at..at, &(before + &after));
             return Ok(());
         };
-        match (field.value.items(), self.is_flow(&field.value), self.is_flow(spec)) {
+        match (field.value.items(), field.value.is_flow, spec.is_flow) {
             ([.., last], true, _) => self.splice(last.range.end..last.range.end, &format!(", {}", item.flow())),
             ([.., last], false, _) => {
                 let indent = self.indent(self.dash(last)?);
@@ -104,7 +106,7 @@ impl Text {
     pub(super) fn replace(&mut self, list: &str, index: usize, item: &Item) -> Result<()> {
         let root = self.parse()?;
         let old = root.item(list, index)?;
-        let new = match self.is_flow(old) {
+        let new = match old.is_flow {
             true => item.flow(),
             false => self.block(&self.indent(old.range.start), item),
         };
@@ -118,7 +120,7 @@ impl Text {
         let field = root.spec()?.field(list).ok_or_else(not_editable)?;
         let items = field.value.items();
         let item = items.get(index).ok_or_else(not_editable)?;
-        match (self.is_flow(&field.value), index.checked_sub(1).map(|before| &items[before]), items.get(index + 1)) {
+        match (field.value.is_flow, index.checked_sub(1).map(|before| &items[before]), items.get(index + 1)) {
             (_, None, None) => self.replace_value(field, " []")?,
             (true, Some(before), _) => self.splice(before.range.end..item.range.end, ""),
             (true, None, Some(after)) => self.splice(item.range.start..after.range.start, ""),
@@ -138,7 +140,7 @@ impl Text {
             return Ok(());
         }
         let last = mapping.last().ok_or_else(not_editable)?;
-        match self.is_flow(mapping) {
+        match mapping.is_flow {
             true => self.splice(last..last, &format!(", {name}: {value}")),
             false => {
                 let at = self.line_end(last);
@@ -158,10 +160,6 @@ impl Text {
 
     fn splice(&mut self, range: Range<usize>, with: &str) {
         self.0.replace_range(range, with);
-    }
-
-    fn is_flow(&self, tree: &Tree) -> bool {
-        self.0[tree.range.start..].starts_with(['[', '{'])
     }
 
     /// Where the dash of a block list's item stands.
@@ -274,52 +272,54 @@ impl<'t> Reader<'t> {
     }
 
     fn node(&mut self, event: &Event<'t>, span: Span) -> Result<Tree> {
-        let range = span.byte_range().filter(|range| range.end <= self.text.len()).ok_or_else(not_editable)?;
+        let start = self.range(span)?;
+        let is_flow = matches!(&self.text[start.clone()], "[" | "{");
         match event {
             Event::Scalar(..) | Event::Alias(_) => {
-                let written = self.text.get(range.clone()).ok_or_else(not_editable)?.trim_end().len();
-                Ok(Tree { range: range.start..range.start + written, shape: Shape::Scalar })
+                let written = self.text[start.clone()].trim_end().len();
+                Ok(Tree { range: start.start..start.start + written, is_flow, shape: Shape::Scalar })
             }
             Event::SequenceStart(..) => {
-                let mut items = Vec::new();
-                loop {
-                    let (event, span) = self.event()?;
-                    if event == Event::SequenceEnd {
-                        let end = items.last().map_or(range.end, |item: &Tree| item.range.end);
-                        let range = self.closed(range.start, end, span)?;
-                        return Ok(Tree { range, shape: Shape::List { items } });
+                let mut items: Vec<Tree> = Vec::new();
+                let end = loop {
+                    match self.event()? {
+                        (Event::SequenceEnd, span) => break self.range(span)?,
+                        (event, span) => items.push(self.node(&event, span)?),
                     }
-                    items.push(self.node(&event, span)?);
-                }
+                };
+                let parts = items.first().zip(items.last());
+                let parts = parts.map(|(first, last)| first.range.start..last.range.end);
+                let range = if is_flow { start.start..end.end } else { parts.unwrap_or(start) };
+                Ok(Tree { range, is_flow, shape: Shape::List { items } })
             }
             Event::MappingStart(..) => {
                 let mut fields: Vec<Field> = Vec::new();
-                loop {
-                    let (event, span) = self.event()?;
-                    if event == Event::MappingEnd {
-                        let (start, end) = match (fields.first(), fields.last()) {
-                            (Some(first), Some(last)) => (first.key.start, last.value.range.end.max(last.key.end)),
-                            _ => (range.start, range.end),
-                        };
-                        let is_flow = self.text[range.start..].starts_with('{');
-                        let range = self.closed(if is_flow { range.start } else { start }, end, span)?;
-                        return Ok(Tree { range, shape: Shape::Mapping { fields } });
+                let end = loop {
+                    match self.event()? {
+                        (Event::MappingEnd, span) => break self.range(span)?,
+                        (event, span) => fields.push(self.field(&event, span)?),
                     }
-                    let key = self.node(&event, span)?;
-                    let name = self.text[key.range.clone()].trim_matches(['"', '\'']).to_owned();
-                    let (event, span) = self.event()?;
-                    fields.push(Field { name, key: key.range, value: self.node(&event, span)? });
-                }
+                };
+                let parts = fields.first().zip(fields.last());
+                let parts = parts.map(|(first, last)| first.key.start..last.value.range.end.max(last.key.end));
+                let range = if is_flow { start.start..end.end } else { parts.unwrap_or(start) };
+                Ok(Tree { range, is_flow, shape: Shape::Mapping { fields } })
             }
             _ => Err(not_editable()),
         }
     }
 
-    /// The range of a list or mapping: with its bracket, if it has one, else as far as its last part.
-    fn closed(&self, start: usize, end: usize, closing: Span) -> Result<Range<usize>> {
-        let closing = closing.byte_range().ok_or_else(not_editable)?;
-        let has_bracket = self.text[start..].starts_with(['[', '{']);
-        Ok(start..if has_bracket { closing.end.max(end) } else { end })
+    fn field(&mut self, event: &Event<'t>, span: Span) -> Result<Field> {
+        let key = self.node(event, span)?.range;
+        let name = self.text[key.clone()].trim_matches(['"', '\'']).to_owned();
+        let (event, span) = self.event()?;
+        Ok(Field { name, key, value: self.node(&event, span)? })
+    }
+
+    /// The bytes of a span, if they are of this text.
+    fn range(&self, span: Span) -> Result<Range<usize>> {
+        let range = span.byte_range().ok_or_else(not_editable)?;
+        self.text.get(range.clone()).map(|_| range).ok_or_else(not_editable)
     }
 }
 
