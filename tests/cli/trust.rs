@@ -427,8 +427,9 @@ fn an_agent_signs_for_a_key_that_is_nowhere_else() {
     let socket = world.path("agent.sock");
     let mut agent = Command::new("ssh-agent");
     agent.arg("-D").arg("-a").arg(&socket).stdout(Stdio::null()).stderr(Stdio::null());
-    let _agent = Agent(agent.spawn().expect("ssh-agent is on the PATH"));
+    let mut agent = Agent(agent.spawn().expect("ssh-agent is on the PATH"));
     while !socket.exists() {
+        assert_eq!(agent.0.try_wait().unwrap(), None, "ssh-agent ended");
         std::thread::yield_now();
     }
     let with_agent = |program: &str, args: &[&str]| {
