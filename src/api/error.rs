@@ -210,6 +210,12 @@ reasons! {
     GitNotFound: FixConfig, Caller;
     /// git refused what it was told to do.
     GitFailed: FixConfig, Caller;
+    /// The working tree has a change that is not committed, where the committed state is to be changed.
+    NotCommitted: FixConfig, Caller;
+    /// A manifest cannot be changed in place.
+    ManifestNotEditable: FixManifest, Caller;
+    /// The charter has no such root or publisher.
+    SignerNotFound: FixConfig, No;
     /// The exchange and its statuses have no such resource.
     ResourceNotFound: FixManifest, No;
     /// The file is not a device's status.

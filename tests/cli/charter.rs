@@ -35,7 +35,7 @@ fn public(world: &World, key: &str) -> String {
 }
 
 /// The reason for which a sync refuses the tip; `None` where it takes it.
-fn refusal(world: &World) -> Option<String> {
+pub(crate) fn refusal(world: &World) -> Option<String> {
     let ran = world.giterd(&["--config", "giterd.toml", "sync"]);
     let reason = ran.stderr.lines().find_map(|line| line.strip_prefix("reason: ")).map(str::to_owned);
     assert_eq!(ran.code, Some(i32::from(reason.is_some())), "{}", ran.all());

@@ -11,6 +11,15 @@ fn giterctl_says_what_it_can_do() {
     golden("help-lint.txt", world.giterctl(&["lint", "--help"]).good());
     golden("help-verify.txt", world.giterctl(&["verify", "--help"]).good());
     golden("help-history.txt", world.giterctl(&["history", "--help"]).good());
+    golden("help-trust.txt", world.giterctl(&["trust", "--help"]).good());
+    for verb in [&["list"][..], &["add", "publisher"], &["add", "root"], &["revoke"], &["sign"], &["export"]] {
+        let help = world.giterctl(&[&["trust"], verb, &["--help"]].concat()).good();
+        golden(&format!("help-trust-{}.txt", verb.join("-")), help);
+    }
+    for whose in ["publisher", "root"] {
+        let help = world.giterctl(&["trust", "rotate", whose, "--help"]).good();
+        golden(&format!("help-trust-rotate-{whose}.txt"), help);
+    }
     golden("help-decode.txt", world.giterctl(&["decode", "--help"]).good());
     golden("help-demo.txt", world.giterctl(&["demo", "--help"]).good());
     let version = concat!("giterctl ", env!("CARGO_PKG_VERSION"), "\n");
@@ -36,6 +45,13 @@ fn a_wrong_call_is_the_callers_to_mend() {
         &["lint", "a", "b"],
         &["verify", "Not_A_Device"],
         &["history"],
+        &["trust"],
+        &["trust", "add"],
+        &["trust", "add", "publisher", "", "k"],
+        &["trust", "add", "publisher", "a", "k", "--path", "/x"],
+        &["trust", "add", "publisher", "a", "k", "--valid-before", "2026-02-30"],
+        &["trust", "rotate", "publisher", "a", "k", "--overlap-until", "tomorrow"],
+        &["trust", "sign", "--no-commit", "--dry-run"],
     ] {
         let ran = world.giterctl(args);
         assert_eq!((ran.code, &*ran.stdout), (Some(2), ""), "{args:?}");

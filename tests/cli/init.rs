@@ -37,6 +37,25 @@ fn an_exchange_is_made_and_its_first_commit_signed() {
 }
 
 #[test]
+fn a_root_of_its_own_signs_the_charter_and_the_publisher_the_rest() {
+    let world = world();
+    world.run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", "root.key"]);
+    let made = world.giterctl(&["init", "plant-7", "--key", "ops.key", "--root", "root.key"]).good();
+    assert!(made.contains("root root@plant-7, publisher ops@plant-7\n"), "{made}");
+    let listed = world.giterctl(&["-C", "plant-7", "trust", "list", "-o", "name"]).good();
+    assert_eq!(listed, "Root/root@plant-7\nPublisher/ops@plant-7\n");
+    assert!(world.read("plant-7/root.keys").starts_with("root@plant-7 namespaces=\"git,giter-exchange\" "));
+    assert_eq!(world.read("plant-7/root.keys").lines().count(), 1);
+    assert_eq!(world.read("plant-7/allowed_signers"), world.giterctl(&["-C", "plant-7", "trust", "export"]).good());
+    world.git(&["-C", "plant-7", "commit", "-q", "--allow-empty", "-m", "by the publisher"]);
+    let by = world.git(&["-C", "plant-7", "log", "--format=%GS"]);
+    assert_eq!(by, "ops@plant-7\nroot@plant-7");
+    // The charter calls the root otherwise than his file does.
+    let told = world.giterctl(&["-C", "plant-7", "trust", "revoke", "ops@plant-7", "--key", "root.key"]).good();
+    assert!(told.contains("serial 2, signed by root@plant-7 SHA256:"), "{told}");
+}
+
+#[test]
 fn its_specs_are_good_on_every_board_that_has_a_pin_header_of_a_pi() {
     let world = world();
     world.giterctl(&["init", "x", "--key", "ops.key", "--device", "edge-01", "--device", "site/edge-02"]).good();
@@ -102,14 +121,16 @@ fn a_refusal_leaves_nothing_half_made() {
     let world = world();
     world.write("rsa.pub", "ssh-rsa AAAAB3NzaC1yc2E= ops\n");
     world.write("garbage", "-----BEGIN nothing\n");
-    world.write("lone.pub", OPS_PUB);
+    world.run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", "lone"]);
+    std::fs::rename(world.path("lone"), world.path("elsewhere")).unwrap();
     let before = fs::read_dir(world.path("")).unwrap().count();
     for (args, reason) in [
         (&["--key", "missing"][..], "BadKeyFile"),
         (&["--key", "rsa.pub"], "BadKeyFile"),
         (&["--key", "garbage"], "BadKeyFile"),
-        // Its private half is nowhere, so git cannot sign.
-        (&["--key", "lone.pub"], "GitFailed"),
+        // Its private half is nowhere, so nobody can sign.
+        (&["--key", "lone.pub"], "BadKeyFile"),
+        (&["--key", "ops.key", "--root", "lone.pub"], "BadKeyFile"),
         (&["--key", "ops.key", "--branch", "a..b"], "Usage"),
         (&["--key", "ops.key", "--branch=-x"], "Usage"),
     ] {

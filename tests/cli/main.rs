@@ -13,5 +13,7 @@ mod help;
 mod history;
 mod init;
 mod lint;
+mod rotation;
 mod support;
+mod trust;
 mod verify;

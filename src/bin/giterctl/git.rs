@@ -4,23 +4,34 @@
 //! fill up while the other is waited for.
 
 use std::{
+    cell::RefCell,
     io::{BufRead, BufReader, ErrorKind, Read, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio},
 };
 
-use giter_edge::api::{Error, Reason, Result};
+use giter_edge::{
+    api::{
+        Error, Oid, Reason, Result,
+        object::{NewObject, Object, ObjectKind},
+    },
+    git::commit::object,
+    reconcile::ports::Objects,
+};
 
 /// `git -C DIR`, in a fixed language. Variables that would lead it to another repository do not count, nor do objects
 /// that were put in the place of others: devices know of none.
+#[derive(Clone)]
 pub(crate) struct Git {
     dir: PathBuf,
+    /// The index, where it is not the repository's own.
+    index: Option<PathBuf>,
 }
 
 impl Git {
     /// git at work in a folder.
     pub(crate) fn at(dir: &Path) -> Self {
-        Self { dir: dir.to_owned() }
+        Self { dir: dir.to_owned(), index: None }
     }
 
     /// git in a repository, bare or not, or in a folder of its working tree.
@@ -40,16 +51,38 @@ impl Git {
             .caused_by(last_words(&found.stderr)))
     }
 
+    /// The folder.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The same, with another index than the repository's own.
+    pub(crate) fn with_index(&self, index: &Path) -> Self {
+        Self { index: Some(index.to_owned()), ..self.clone() }
+    }
+
     /// What git prints, without the newline at the end.
     ///
     /// # Errors
     ///
     /// `GitFailed` with git's last words; `GitNotFound`.
     pub(crate) fn run(&self, args: &[&str]) -> Result<String> {
-        self.ask(args)?.map_err(|words| {
-            let verb = args.iter().find(|arg| !arg.starts_with('-')).unwrap_or(&"");
-            Error::new(Reason::GitFailed, format!("git {verb} failed in {}", self.dir.display())).caused_by(words)
-        })
+        self.ask(args)?.map_err(|words| self.failed(args, words))
+    }
+
+    /// What git prints when it reads these bytes from its standard input.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Git::run`].
+    pub(crate) fn feed(&self, args: &[&str], input: &[u8]) -> Result<String> {
+        let mut command = self.command();
+        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(not_started)?;
+        // A git that does not want all of it says why.
+        let _ = child.stdin.take().map(|mut stdin| stdin.write_all(input));
+        let output = child.wait_with_output().map_err(not_started)?;
+        said(&output).map_err(|words| self.failed(args, words))
     }
 
     /// What git prints, or its last words where it says no.
@@ -58,12 +91,7 @@ impl Git {
     ///
     /// `GitNotFound`.
     pub(crate) fn ask(&self, args: &[&str]) -> Result<Result<String, String>> {
-        let output = self.output(args)?;
-        Ok(if output.status.success() {
-            Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned())
-        } else {
-            Err(last_words(&output.stderr))
-        })
+        Ok(said(&self.output(args)?))
     }
 
     /// A process that answers for objects by name.
@@ -87,12 +115,18 @@ impl Git {
         self.command().args(args).stdin(Stdio::null()).output().map_err(not_started)
     }
 
+    fn failed(&self, args: &[&str], words: String) -> Error {
+        let verb = args.iter().find(|arg| !arg.starts_with('-') && !arg.contains('=')).unwrap_or(&"");
+        Error::new(Reason::GitFailed, format!("git {verb} failed in {}", self.dir.display())).caused_by(words)
+    }
+
     fn command(&self) -> Command {
         let mut command = Command::new("git");
         command.arg("-C").arg(&self.dir).env("LC_ALL", "C").env("GIT_NO_REPLACE_OBJECTS", "1");
         for elsewhere in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX"] {
             command.env_remove(elsewhere);
         }
+        command.envs(self.index.iter().map(|index| ("GIT_INDEX_FILE", index)));
         command
     }
 }
@@ -112,12 +146,19 @@ impl Batch {
     ///
     /// `GitFailed` if git goes away.
     pub(crate) fn read(&mut self, name: &str, limit: usize) -> Result<Option<Vec<u8>>> {
+        Ok(match self.answer(name, limit)? {
+            Answer::Object { data, .. } => Some(data),
+            Answer::Missing | Answer::TooLarge => None,
+        })
+    }
+
+    fn answer(&mut self, name: &str, limit: usize) -> Result<Answer> {
         self.exchange(name, limit)
             .map_err(|e| Error::new(Reason::GitFailed, format!("git cat-file does not answer for {name}")).caused_by(e))
     }
 
     /// The answer is `<object> <type> <size>`, a newline, the bytes, a newline; or a line without a size.
-    fn exchange(&mut self, name: &str, limit: usize) -> std::io::Result<Option<Vec<u8>>> {
+    fn exchange(&mut self, name: &str, limit: usize) -> std::io::Result<Answer> {
         let questions = self.questions.as_mut().ok_or(ErrorKind::BrokenPipe)?;
         writeln!(questions, "{name}")?;
         questions.flush()?;
@@ -125,23 +166,71 @@ impl Batch {
         if self.answers.read_line(&mut header)? == 0 {
             return Err(ErrorKind::UnexpectedEof.into());
         }
-        let size = match header.trim_end().split(' ').collect::<Vec<_>>()[..] {
-            [id, _, size] if id.len() >= 40 => size.parse::<usize>().ok(),
+        let found = match header.trim_end().split(' ').collect::<Vec<_>>()[..] {
+            [id, kind, size] if id.len() >= 40 => size.parse::<usize>().ok().map(|size| (kind.to_owned(), size)),
             _ => None,
         };
-        let Some(size) = size else { return Ok(None) };
+        let Some((kind, size)) = found else { return Ok(Answer::Missing) };
         let mut bytes = Vec::new();
         let mut answer = (&mut self.answers).take(size as u64 + 1);
         if size > limit {
             std::io::copy(&mut answer, &mut std::io::sink())?;
-            return Ok(None);
+            return Ok(Answer::TooLarge);
         }
         answer.read_to_end(&mut bytes)?;
         if bytes.len() != size + 1 {
             return Err(ErrorKind::UnexpectedEof.into());
         }
         bytes.truncate(size);
-        Ok(Some(bytes))
+        Ok(Answer::Object { kind, data: bytes })
+    }
+}
+
+/// What git has under a name.
+enum Answer {
+    Missing,
+    TooLarge,
+    Object { kind: String, data: Vec<u8> },
+}
+
+/// The repository's objects, as the verifier of the device reads them.
+pub(crate) struct GitObjects(RefCell<Batch>);
+
+impl GitObjects {
+    /// # Errors
+    ///
+    /// `GitNotFound`.
+    pub(crate) fn of(git: &Git) -> Result<Self> {
+        Ok(Self(RefCell::new(git.batch()?)))
+    }
+}
+
+impl Objects for GitObjects {
+    fn read(&self, id: Oid, limit: usize) -> Result<Option<Object>> {
+        let (kind, data) = match self.0.borrow_mut().answer(&id.to_string(), limit)? {
+            Answer::Object { kind, data } => (kind, data),
+            Answer::Missing => return Ok(None),
+            Answer::TooLarge => {
+                let what = format!("the object {} has more than {limit} bytes", id.short());
+                return Err(Error::new(Reason::FileTooLarge, what));
+            }
+        };
+        let kind = match &*kind {
+            "commit" => ObjectKind::Commit,
+            "tree" => ObjectKind::Tree,
+            "blob" => ObjectKind::Blob,
+            _ => return Ok(None),
+        };
+        let NewObject { id: hashed, object } = object(kind, data)?;
+        match hashed == id {
+            true => Ok(Some(object)),
+            false => Err(Error::new(Reason::GitFailed, format!("the object {} is damaged", id.short()))
+                .hint("git fsck says what else is; clone the exchange anew")),
+        }
+    }
+
+    fn has(&self, id: Oid) -> Result<bool> {
+        Ok(!matches!(self.0.borrow_mut().answer(&id.to_string(), 0)?, Answer::Missing))
     }
 }
 
@@ -153,8 +242,16 @@ impl Drop for Batch {
     }
 }
 
+/// What a program printed, or its last words where it failed.
+fn said(output: &Output) -> Result<String, String> {
+    match output.status.success() {
+        true => Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned()),
+        false => Err(last_words(&output.stderr)),
+    }
+}
+
 /// The last line that a program left on stderr, without git's own prefix.
-fn last_words(stderr: &[u8]) -> String {
+pub(crate) fn last_words(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let line = text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("it gave no reason");
     line.trim_start_matches("fatal: ").trim_start_matches("error: ").into()

@@ -4,16 +4,22 @@
 //! judges manifests with the validator that the device has. Data goes to stdout and talk to stderr.
 
 mod chain;
+mod charter;
+mod commit;
 mod decode;
 mod demo;
 mod get;
 mod git;
 mod history;
 mod init;
+mod keys;
 mod layout;
 mod lint;
 mod repository;
+mod roots;
+mod sign;
 mod statusfile;
+mod trust;
 mod verify;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -52,6 +58,7 @@ enum Verb {
     Verify(verify::Args),
     History(history::Args),
     Decode(decode::Args),
+    Trust(trust::Args),
     Demo(demo::Args),
 }
 
@@ -74,6 +81,7 @@ fn run(Cli { repo, output, verb }: Cli) -> Result<Exit> {
         Verb::Verify(args) => verify::run(args, &repo, output),
         Verb::History(args) => history::run(args, &repo, output),
         Verb::Decode(args) => decode::run(args, output),
+        Verb::Trust(args) => trust::run(args, &repo, output),
         Verb::Demo(args) => demo::run(args),
     }
 }

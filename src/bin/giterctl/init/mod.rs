@@ -3,7 +3,6 @@
 //! It is made aside and moved into place when its first commit is signed, so that a failure leaves nothing behind.
 
 mod files;
-mod key;
 
 use std::{
     fs, io,
@@ -13,14 +12,23 @@ use std::{
 use giter_edge::{
     api::{DeviceId, Error, Exit, Name, Reason, Result},
     cli,
+    codec::{charter, sshsig},
 };
 
-use self::{files::Exchange, key::Key};
-use crate::git::Git;
+use self::files::Exchange;
+use crate::{
+    commit::{committer, unknown_committer},
+    git::Git,
+    keys::{PublicLine, SigningKey},
+    sign::{announce, cannot_sign, sign},
+};
 
 /// Makes a new exchange: a git repository with a charter, example specs and whom to trust
 #[derive(clap::Args)]
-#[command(after_help = "The first commit is signed. The publisher's key becomes the exchange's root of trust.")]
+#[command(
+    after_help = "The charter and the first commit are signed. The publisher's key becomes the exchange's root of trust, \
+    unless --root names another; giterctl trust adds and changes keys later."
+)]
 pub(crate) struct Args {
     /// The folder; it must be empty or absent
     #[arg(value_name = "DIR")]
@@ -37,6 +45,10 @@ pub(crate) struct Args {
     /// The publisher's ed25519 SSH key [default: git's user.signingkey, else ~/.ssh/id_ed25519.pub]
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
+
+    /// A root's key, which signs the charter and may be kept apart [default: the publisher's key]
+    #[arg(long, value_name = "FILE")]
+    root: Option<PathBuf>,
 
     /// The branch that devices follow
     #[arg(long, default_value = "main")]
@@ -58,7 +70,14 @@ pub(crate) fn run(args: Args) -> Result<Exit> {
 /// What was made.
 struct Made {
     exchange: Exchange,
-    key: Key,
+    keys: Keys,
+}
+
+/// Whose keys sign.
+struct Keys {
+    publisher: SigningKey,
+    /// The root's, where it is another one.
+    root: Option<SigningKey>,
 }
 
 fn make(args: Args) -> Result<Made> {
@@ -70,16 +89,20 @@ fn make(args: Args) -> Result<Made> {
         Some(name) => name,
         None => name_of(&args.dir)?,
     };
-    let key = Key::find(&git, args.key.as_deref())?;
-    let principal = principal(&git)?;
+    let keys = Keys::find(&git, args.key.as_deref(), args.root.as_deref())?;
+    let publisher = PublicLine { comment: principal(&git)?, key: keys.publisher.public.key };
+    let (root, publisher) = match &keys.root {
+        Some(root) => (PublicLine { comment: format!("root@{name}"), key: root.public.key }, Some(publisher)),
+        None => (publisher, None),
+    };
     let exchange = Exchange {
         name,
         id: random_id()?,
         branch: args.branch,
         devices: args.device,
         file_root: args.files,
-        key: key.public.clone(),
-        principal,
+        root,
+        publisher,
     };
     let failed = |e| Error::io(Reason::Usage, format!("cannot make {}", args.dir.display()), e);
     let aside = tempfile::Builder::new().prefix(".giterctl-").tempdir_in(&home).map_err(failed)?;
@@ -87,30 +110,52 @@ fn make(args: Args) -> Result<Made> {
         let path = aside.path().join(path);
         path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, text)).map_err(failed)?;
     }
-    commit(&Git::at(aside.path()), &exchange, &key)?;
+    commit(&Git::at(aside.path()), &exchange, &keys)?;
     settle(aside, &args.dir).map_err(failed)?;
-    Ok(Made { exchange, key })
+    Ok(Made { exchange, keys })
+}
+
+impl Keys {
+    /// The keys that the call names; the publisher's is else the one that git signs with, or ssh's usual one.
+    fn find(git: &Git, publisher: Option<&Path>, root: Option<&Path>) -> Result<Self> {
+        let publisher = match publisher {
+            Some(file) => Some(SigningKey::from_file(file)?),
+            None => SigningKey::of_git(git)?.map_or_else(SigningKey::usual, |key| Ok(Some(key)))?,
+        };
+        let publisher = publisher.ok_or_else(|| {
+            Error::new(Reason::BadKeyFile, "there is no SSH key to sign with")
+                .hint("make one with: ssh-keygen -t ed25519; or name one with --key FILE")
+        })?;
+        let root = root.map(SigningKey::from_file).transpose()?;
+        Ok(Self { root: root.filter(|root| root.public.key != publisher.public.key), publisher })
+    }
+
+    fn root(&self) -> &SigningKey {
+        self.root.as_ref().unwrap_or(&self.publisher)
+    }
 }
 
 /// The repository, its settings and its first commit.
-fn commit(git: &Git, exchange: &Exchange, key: &Key) -> Result<()> {
+fn commit(git: &Git, exchange: &Exchange, keys: &Keys) -> Result<()> {
     git.run(&["init", "-q", "--object-format=sha1", &format!("--initial-branch={}", exchange.branch)])?;
     for (name, value) in [
         ("gpg.format", "ssh"),
-        ("user.signingkey", &key.setting),
+        ("user.signingkey", &keys.publisher.setting),
         ("commit.gpgsign", "true"),
         ("gpg.ssh.allowedSignersFile", files::ALLOWED_SIGNERS),
         ("diff.giter-status.textconv", "giterctl decode"),
     ] {
         git.run(&["config", name, value])?;
     }
+    let root = keys.root();
+    let signature = sign(git, root, sshsig::EXCHANGE, charter::PATH, exchange.charter()?.as_bytes())?;
+    let failed = |e| Error::io(Reason::FileFailed, format!("cannot write {}", charter::SIGNATURE_PATH), e);
+    fs::write(git.dir().join(charter::SIGNATURE_PATH), signature).map_err(failed)?;
     git.run(&["add", "--all"])?;
-    let message = format!("Found the exchange {}", exchange.name);
-    git.run(&["commit", "-q", "-S", "-m", &message]).map(drop).map_err(|error| {
-        let hint =
-            format!("see that ssh-keygen can sign with {}: its private half beside it, or in ssh-agent", key.setting);
-        Error::new(error.reason(), "cannot sign the first commit").hint(hint).caused_by(error.one_line())
-    })
+    announce(&root.public.key, "the first commit");
+    let (sign, message) = (format!("-S{}", root.setting), format!("Found the exchange {}", exchange.name));
+    let committed = git.ask(&["commit", "-q", &sign, "-m", &message])?;
+    committed.map(drop).map_err(|words| cannot_sign(root, "the first commit").caused_by(words))
 }
 
 /// Moves what was made to where it belongs. A folder that is there already stays the one it is.
@@ -166,16 +211,11 @@ fn check_branch(git: &Git, branch: &str) -> Result<()> {
 
 /// Who signs: the email address that git puts into commits.
 fn principal(git: &Git) -> Result<String> {
-    let unknown = |words: String| {
-        Error::new(Reason::BadConfig, "git does not know who you are")
-            .hint("git config --global user.name NAME; git config --global user.email you@example.com")
-            .caused_by(words)
-    };
-    let ident = git.ask(&["var", "GIT_COMMITTER_IDENT"])?.map_err(unknown)?;
+    let ident = committer(git)?;
     let email = ident.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map_or("", |(email, _)| email);
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "@.+-_".contains(c);
     if email.is_empty() || !email.chars().all(is_plain) {
-        return Err(unknown(format!("{email:?} cannot stand in an allowed_signers file")));
+        return Err(unknown_committer().caused_by(format!("{email:?} cannot stand in an allowed_signers file")));
     }
     Ok(email.into())
 }
@@ -189,16 +229,24 @@ fn random_id() -> Result<String> {
 
 impl Made {
     fn report(&self, dir: &Path) -> String {
-        let Exchange { name, id, branch, devices, principal, .. } = &self.exchange;
+        let Exchange { name, id, branch, devices, root, publisher, .. } = &self.exchange;
         let dir = dir.display();
-        let mut text =
-            format!("Made the exchange {name} in {dir}, signed by {principal} with {}:\n\n", self.key.setting);
+        let mut text = format!(
+            "Made the exchange {name} in {dir}, signed by {} with {}:\n\n",
+            root.comment,
+            self.keys.root().setting
+        );
         let mut line = |file: &str, what: &str| text.push_str(&format!("  {file:<28} {what}\n"));
-        line("exchange.yaml", &format!("the charter: id {id}, branch {branch}"));
+        line(charter::PATH, &format!("the charter: id {id}, branch {branch}"));
+        match publisher {
+            Some(publisher) => line("", &format!("root {}, publisher {}", root.comment, publisher.comment)),
+            None => line("", &format!("root {}, who may sign everything", root.comment)),
+        }
+        line(charter::SIGNATURE_PATH, "the root's signature over it");
         for device in devices {
             line(&format!("specs/{device}/"), "example specs: a File, a GpioLine, a Led");
         }
-        line(files::ROOT_KEYS, "whose commits devices accept; copy it to each device");
+        line(files::ROOT_KEYS, "the root, whom devices trust first; copy it to each device");
         line(files::ALLOWED_SIGNERS, "whom your git believes; add each device's key");
         line("README.md", "how to go on");
         let host = devices.first().and_then(|device| device.as_str().rsplit('/').next()).unwrap_or_default();
