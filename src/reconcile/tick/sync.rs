@@ -1,0 +1,135 @@
+//! The left half of a tick: a new tip is fetched, judged, and accepted or refused.
+
+use super::{Agent, Ports};
+use crate::{
+    api::{
+        Class, Error, ExchangeId, Oid, Reason, Result,
+        ledger::{Accepted, Record, Refused},
+    },
+    reconcile::{
+        apply::{self, Bound},
+        decode::decode,
+        ports::{Board, Objects},
+        verify::{Trust, Verified, verify},
+    },
+};
+
+impl Agent {
+    pub(super) fn sync(&mut self, ports: &mut Ports<'_>) -> Result<Option<Accepted>> {
+        let listing = ports.link.list()?;
+        self.listing = Some(listing);
+        if self.damaged {
+            self.restore(ports)?;
+        }
+        let floor = self.record.tip.as_ref().map(|tip| tip.commit);
+        if floor == Some(listing.branch) {
+            if self.record.refused.is_some() {
+                self.save(ports, Record { refused: None, ..self.record.clone() })?;
+            }
+            return Ok(None);
+        }
+        if let Some(refused) = &self.record.refused
+            && (refused.tip, refused.inputs) == (listing.branch, self.settings.inputs)
+            && let Some(error) = verdict_of(refused)
+        {
+            return Err(error);
+        }
+        let verdict = self.consider(ports, listing.branch, floor);
+        if let Err(error) = &verdict
+            && matches!(error.reason().class(), Class::FixManifest | Class::FixKeys)
+        {
+            // Without a record of it the tip is only looked at again.
+            if let Err(unsaved) = self.refuse(ports, listing.branch, error) {
+                log::warn!("cannot record that {} was refused: {}", listing.branch.short(), unsaved.one_line());
+            }
+        }
+        verdict.map(Some)
+    }
+
+    /// Takes a new tip through quarantine; when this returns well, it is accepted and durable.
+    fn consider(&mut self, ports: &mut Ports<'_>, tip: Oid, floor: Option<Oid>) -> Result<Accepted> {
+        let mut quarantine = ports.store.quarantine(&self.record.generation)?;
+        ports.link.fetch(tip, floor, &mut *quarantine)?;
+        let (verified, exchange, bound) = self.judge(&*quarantine, tip, ports.board)?;
+        let generation = quarantine.promote(tip)?;
+        let accepted = verified.accepted().clone();
+        let old = self.record.clone();
+        let record = Record {
+            tip: Some(accepted.clone()),
+            generation,
+            previous: old.tip.map(|tip| (tip, old.generation)),
+            advances: old.advances + 1,
+            exchange,
+            owned: apply::take_in_hand(&old.owned, &bound),
+            refused: None,
+            ..self.record.clone()
+        };
+        self.save(ports, record)?;
+        self.bound = Some(bound);
+        self.decode_error = None;
+        self.sweep(ports);
+        Ok(accepted)
+    }
+
+    fn judge(
+        &self,
+        objects: &dyn Objects,
+        tip: Oid,
+        board: &dyn Board,
+    ) -> Result<(Verified, Option<ExchangeId>, Vec<Bound>)> {
+        let settings = &self.settings;
+        let pinned = self.record.exchange.as_ref().or(settings.exchange.as_ref());
+        let trust = Trust {
+            floor: self.record.tip.as_ref(),
+            previous: self.record.previous.as_ref().map(|(accepted, _)| accepted.commit),
+            policy: settings.policy,
+            keyring: &settings.keyring,
+            exchange: pinned,
+            device: &settings.device,
+        };
+        let verified = verify(tip, &trust, objects)?;
+        let desired = decode(&verified, objects, &settings.device)?;
+        if pinned.is_some() && pinned != desired.exchange.as_ref() {
+            return Err(not_the_exchange(pinned, desired.exchange.as_ref()));
+        }
+        if let Some(branch) = desired.branch.as_deref().filter(|branch| **branch != *settings.branch) {
+            let what = format!("exchange.yaml is for the branch {branch}, this device follows {}", settings.branch);
+            return Err(Error::new(Reason::ExchangeMismatch, what).hint("set link.branch to the exchange's branch"));
+        }
+        let bound = apply::bind(desired.resources, board)?;
+        Ok((verified, desired.exchange, bound))
+    }
+
+    fn refuse(&mut self, ports: &mut Ports<'_>, tip: Oid, error: &Error) -> Result<()> {
+        let refused = Some(Refused {
+            tip,
+            inputs: self.settings.inputs,
+            reason: error.reason().as_str().into(),
+            message: error.one_line().into(),
+            hint: error.get_hint().map(Into::into),
+        });
+        let record = Record { refused, ..self.record.clone() };
+        self.save(ports, record)?;
+        self.sweep(ports);
+        Ok(())
+    }
+}
+
+/// The error that a remembered refusal was; `None` if another version of the agent had that reason.
+pub(super) fn verdict_of(refused: &Refused) -> Option<Error> {
+    let error = Error::new(Reason::named(&refused.reason)?, &*refused.message);
+    Some(match &refused.hint {
+        Some(hint) => error.hint(&**hint),
+        None => error,
+    })
+}
+
+fn not_the_exchange(pinned: Option<&ExchangeId>, found: Option<&ExchangeId>) -> Error {
+    let mine = pinned.map(ToString::to_string).unwrap_or_default();
+    let what = match found {
+        Some(found) => format!("the branch belongs to exchange {found}, this device to {mine}"),
+        None => format!("the branch has no exchange.yaml, this device belongs to exchange {mine}"),
+    };
+    Error::new(Reason::ExchangeMismatch, what)
+        .hint("check link.url and trust.exchange; exchange.yaml must keep the id it was made with")
+}
