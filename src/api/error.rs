@@ -250,6 +250,8 @@ reasons! {
     DiskFull: Retry, World;
     /// A file of the state folder could not be read or written.
     StateFailed: Retry, World;
+    /// The second copy of the rollback floor is damaged, or another device's.
+    FloorDamaged: FixConfig, Caller;
     /// Both copies of the ledger are damaged.
     LedgerDamaged: FixConfig, Caller;
     /// Nothing was ever accepted.

@@ -7,6 +7,8 @@ pub mod calendar;
 pub mod charter;
 pub mod commit;
 pub mod config;
+pub mod floor;
+mod framed;
 pub mod keyfile;
 pub mod manifest;
 pub mod pattern;

@@ -9,7 +9,7 @@ use super::goal::{Goal, Observed, Step};
 pub use crate::api::object::{NewObject, Object, ObjectKind};
 use crate::api::{
     Oid, Result, Spec,
-    ledger::{Generation, HubTraits, Record},
+    ledger::{Floor, Generation, HubTraits, Record},
 };
 
 /// Reading git objects.
@@ -167,4 +167,21 @@ pub trait Ledger {
     ///
     /// `DiskFull`, `StateReadOnly`, `StateFailed`.
     fn save(&mut self, record: &Record) -> Result<()>;
+}
+
+/// The second copy of the rollback floor, outside the state folder: what is left of the ledger where that is lost.
+pub trait FloorCopy {
+    /// The copy; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// `FloorDamaged` if there is one that is not sound; `StateFailed`, `StateReadOnly`.
+    fn load(&mut self) -> Result<Option<Floor>>;
+
+    /// Replaces the copy. When this returns, a power cut cannot lose it; cut before, the old copy stands.
+    ///
+    /// # Errors
+    ///
+    /// `DiskFull`, `StateReadOnly`, `StateFailed`.
+    fn save(&mut self, floor: &Floor) -> Result<()>;
 }

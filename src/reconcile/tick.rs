@@ -11,16 +11,18 @@
 
 use std::collections::BTreeMap;
 
+mod floor;
 mod publish;
 mod recover;
 mod sync;
 
-use self::{publish::Unsent, sync::verdict_of};
+pub use self::floor::believable;
+use self::{floor::Copied, publish::Unsent, sync::verdict_of};
 use super::{
     apply::{self, Bound, Outcome, Releases},
     decode::decode,
     plan::Decision,
-    ports::{Board, Ledger, Link, Listing, NewObject, Store},
+    ports::{Board, FloorCopy, Ledger, Link, Listing, NewObject, Store},
     report,
     verify::{Policy, Verified},
 };
@@ -67,6 +69,8 @@ pub struct Ports<'a> {
     pub board: &'a mut dyn Board,
     /// The record.
     pub ledger: &'a mut dyn Ledger,
+    /// The second copy of the floor, where the operator wants one.
+    pub floor: Option<&'a mut dyn FloorCopy>,
     /// The device's signature.
     pub seal: &'a dyn Seal,
 }
@@ -176,6 +180,7 @@ pub struct Agent {
     /// The objects of the accepted tip are damaged: they are fetched again before anything else. What is in force then
     /// are the specs before, and nothing is released, since what they do not name the tip may.
     damaged: bool,
+    copied: Copied,
     listing: Option<Listing>,
     last_push: Option<u64>,
     /// Why not all that the accepted tip asks is in force: it cannot be read, or some of it no longer fits the device.
@@ -196,7 +201,9 @@ impl Agent {
     /// The state folder cannot be read or swept, or both ledger slots are damaged.
     pub fn start(settings: Settings, ports: &mut Ports<'_>) -> Result<Self> {
         let mut agent = Self::new(settings, ports.ledger)?;
+        agent.raise_floor(ports);
         agent.recover(ports)?;
+        agent.copy_floor(ports);
         Ok(agent)
     }
 
@@ -220,6 +227,7 @@ impl Agent {
             record: ledger.load()?,
             bound: None,
             damaged: false,
+            copied: Copied::default(),
             listing: None,
             last_push: None,
             decode_error: None,
@@ -328,6 +336,7 @@ impl Agent {
         let record = Record { serial: self.record.serial + 1, hub: ports.link.traits(), ..record };
         ports.ledger.save(&record)?;
         (self.record, self.unsaved) = (record, false);
+        self.copy_floor(ports);
         Ok(())
     }
 

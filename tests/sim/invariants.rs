@@ -17,7 +17,7 @@ use giter_edge::{
 use crate::{
     publisher::{Publisher, Wish, differences},
     world::{
-        Deed, Done, Durable, Shared, World,
+        Deed, Done, Durable, Shared, World, floor,
         hub::{BRANCH, Hub},
         ledger, store,
     },
@@ -126,6 +126,7 @@ impl Watch {
         // A save that failed may have left a record that is seen and not durable: either may count after a cut.
         self.is_not_behind(&world.durable().record, publisher);
         let record = ledger::newest(&world.disk).expect("start: no ledger slot is sound");
+        let record = floor::raised(&world.disk, record);
         if let Some(tip) = record.tip.as_ref().filter(|_| !self.is_damaged) {
             let objects = store::load(&world.disk, &record.generation);
             let objects = objects.unwrap_or_else(|| panic!("objects: a pack of {} is damaged", tip.commit.short()));

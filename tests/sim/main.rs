@@ -1,7 +1,7 @@
 //! Stories about one device in a simulated world, each told again with every one of its effects struck by a fault.
 //!
 //! ```text
-//! world/         the hub, the disk, the board and the clock in memory, and the four ports over them
+//! world/         the hub, the disk, the board and the clock in memory, and the ports over them
 //! publisher      what the device shall be, as signed commits
 //! run            the agent in the world: ticks, reboots, what a story says and does
 //! invariants     what holds after every tick and every fault

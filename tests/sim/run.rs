@@ -9,7 +9,7 @@ use giter_edge::{
     git::seal::StatusSeal,
     reconcile::{
         apply::is_same_record,
-        ports::{Board, Ledger, Link, Store},
+        ports::{Board, FloorCopy, Ledger, Link, Store},
         tick::{Agent, Ports, Reach, Settings, Tick},
         verify::Policy,
     },
@@ -22,6 +22,7 @@ use crate::{
         Shared, World,
         board::SimBoard,
         disk::Cache,
+        floor::{self, SimFloor},
         hub::SimLink,
         ledger::{self, SimLedger},
         store::SimStore,
@@ -34,6 +35,7 @@ pub(crate) struct Parts {
     pub(crate) store: Box<dyn Store>,
     pub(crate) board: Box<dyn Board>,
     pub(crate) ledger: Box<dyn Ledger>,
+    pub(crate) floor: Option<Box<dyn FloorCopy>>,
 }
 
 /// Makes the parts anew at each start.
@@ -46,6 +48,7 @@ pub(crate) fn sound_parts(world: &Shared) -> Parts {
         store: Box::new(SimStore::new(world)),
         board: Box::new(SimBoard::new(world)),
         ledger: Box::new(SimLedger::new(world)),
+        floor: Some(Box::new(SimFloor::new(world))),
     }
 }
 
@@ -110,9 +113,18 @@ impl Run {
         }
     }
 
-    /// The record as it stands on the disk.
+    /// The state folder is lost while the power is off.
+    pub(crate) fn lose_state(&mut self) {
+        self.world().dark.get_or_insert(Cache::Lazy);
+        self.world().disk.lose("state");
+        self.watch.damaged();
+        self.restart();
+    }
+
+    /// The record that counts, as it stands on the disk.
     pub(crate) fn record(&self) -> Record {
-        ledger::newest(&self.world.get().disk).expect("a ledger slot is sound")
+        let world = self.world.get();
+        floor::raised(&world.disk, ledger::newest(&world.disk).expect("a ledger slot is sound"))
     }
 
     /// What the story did so far only leads up to it: no fault is to strike there.
@@ -214,6 +226,7 @@ fn ports<'a>(parts: &'a mut Parts, seal: &'a StatusSeal) -> Ports<'a> {
         store: &mut *parts.store,
         board: &mut *parts.board,
         ledger: &mut *parts.ledger,
+        floor: parts.floor.as_mut().map(|floor| &mut **floor as &mut dyn FloorCopy),
         seal,
     }
 }

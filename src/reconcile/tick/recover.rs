@@ -13,9 +13,9 @@ impl Agent {
             std::iter::once(&self.record.generation).chain(previous.iter().map(|(_, generation)| generation)).collect();
         let sound = ports.store.recover(&generations)?;
         let Some(tip) = self.record.tip.clone() else { return Ok(()) };
-        self.damaged = sound.first() != Some(&true);
+        self.damaged = self.record.generation.packs.is_empty() || sound.first() != Some(&true);
         if self.damaged {
-            log::warn!("the objects of {} are damaged; the next poll fetches them again", tip.commit.short());
+            log::warn!("the objects of {} are damaged or gone; the next poll fetches them again", tip.commit.short());
         }
         let (accepted, generation) = match previous {
             _ if !self.damaged => (tip, self.record.generation.clone()),
