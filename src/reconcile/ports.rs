@@ -104,11 +104,12 @@ pub trait Link {
     fn list(&mut self) -> Result<Listing>;
 
     /// Fetches `want` into the quarantine: alone with its tree where `have` is `None` (depth 1), else with all
-    /// commits between `have` and it, as a thin pack against `have`'s tree. Only after `list`.
+    /// commits between `have` and it, as a thin pack against `have`'s tree. It may be any commit that the hub has, one
+    /// of the device's own statuses too. Only after `list`; after an error, only after another one.
     ///
     /// # Errors
     ///
-    /// Those of `list` and of [`Quarantine::ingest`].
+    /// `CommitNotFound` if the hub does not have `want`; those of `list` and of [`Quarantine::ingest`].
     fn fetch(&mut self, want: Oid, have: Option<Oid>, into: &mut dyn Quarantine) -> Result<()>;
 
     /// Sends the objects and moves the device's status ref from `old` to `new`, if it is still at `old`.

@@ -12,12 +12,13 @@
 use std::collections::BTreeMap;
 
 mod floor;
+mod own_status;
 mod publish;
 mod recover;
 mod sync;
 
 pub use self::floor::believable;
-use self::{floor::Copied, publish::Unsent, sync::verdict_of};
+use self::{floor::Copied, own_status::Stray, publish::Unsent, sync::verdict_of};
 use super::{
     apply::{self, Bound, Outcome, Releases},
     decode::decode,
@@ -35,7 +36,7 @@ use crate::{
         limits,
         status::Clock,
     },
-    codec::signers::Keyring,
+    codec::{pubkey::PublicKey, signers::Keyring},
 };
 
 /// What the operator decided; constant while the agent runs.
@@ -83,6 +84,9 @@ pub trait Seal {
     ///
     /// `Bug` if the status cannot be encoded.
     fn seal(&self, status: &DeviceStatus, parent: Option<Oid>, time: i64, message: &str) -> Result<[NewObject; 3]>;
+
+    /// The key that it signs with.
+    fn key(&self) -> PublicKey;
 }
 
 /// The moment of a tick.
@@ -181,6 +185,10 @@ pub struct Agent {
     /// are the specs before, and nothing is released, since what they do not name the tip may.
     damaged: bool,
     copied: Copied,
+    /// What the status ref shows that the record does not know, and whose it is.
+    stray: Option<(Oid, Stray)>,
+    /// Whether a status that the record did not know was taken up since the start.
+    has_taken_up: bool,
     listing: Option<Listing>,
     last_push: Option<u64>,
     /// Why not all that the accepted tip asks is in force: it cannot be read, or some of it no longer fits the device.
@@ -228,6 +236,8 @@ impl Agent {
             bound: None,
             damaged: false,
             copied: Copied::default(),
+            stray: None,
+            has_taken_up: false,
             listing: None,
             last_push: None,
             decode_error: None,
@@ -245,7 +255,11 @@ impl Agent {
     /// Puts accepted specs in force. What no longer fits the device, such as a `File` of a user that is gone, must not
     /// keep a pump from running: the others are held all the same, and the device says what is wrong.
     fn bind(&mut self, accepted: &Accepted, generation: &Generation, ports: &Ports<'_>) {
-        match self.read_specs(accepted, generation, ports.store, ports.board) {
+        self.hold(self.read_specs(accepted, generation, ports.store, ports.board));
+    }
+
+    fn hold(&mut self, specs: Result<(Vec<Bound>, Findings)>) {
+        match specs {
             Ok((bound, findings)) => {
                 self.decode_error = (!findings.is_empty()).then(|| findings.into());
                 self.bound = Some(bound);
@@ -302,6 +316,8 @@ impl Agent {
         self.listing = None;
         self.rebind(ports);
         if reach == Reach::Hub {
+            // Again, where it could not be written before.
+            self.copy_floor(ports);
             match self.sync(ports) {
                 Ok(new) => advanced = new,
                 Err(error) => sync_error = Some(error),
@@ -365,7 +381,7 @@ impl Agent {
             board: Text::new(board),
             agent: Text::new(&self.settings.agent),
             boot_id: now.boot_id,
-            sequence: self.record.status.as_ref().map_or(0, |status| status.sequence) + 1,
+            sequence: self.record.status.as_ref().map_or(0, |status| status.sequence).saturating_add(1),
             uptime: now.uptime,
             clock: if behind { Clock::Behind } else { Clock::Plausible },
             observed_revision: accepted.map(|tip| tip.commit),

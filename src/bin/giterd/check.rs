@@ -171,8 +171,10 @@ fn status_ref(config: &Config, hub: Option<Oid>) -> Result<()> {
         return Ok(());
     }
     let what = format!("the status ref of {} is at {}, where this device did not put it", config.device, hub.short());
-    Err(Error::new(Reason::StatusRefMoved, what)
-        .hint("find out who moved it; then delete the ref on the hub, and the device begins a new chain"))
+    Err(Error::new(Reason::StatusRefMoved, what).hint(
+        "giterd goes on from there if this device's key signed it; else find out who moved it, then delete the ref on \
+             the hub, and the device begins a new chain",
+    ))
 }
 
 fn print(checks: &[Check], output: Output) -> Result<()> {

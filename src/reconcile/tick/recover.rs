@@ -2,7 +2,7 @@
 
 use super::{Agent, Ports};
 use crate::{
-    api::{Result, ledger::Record},
+    api::{Error, Oid, Reason, Result, ledger::Record},
     reconcile::apply,
 };
 
@@ -33,13 +33,37 @@ impl Agent {
     pub(super) fn restore(&mut self, ports: &mut Ports<'_>) -> Result<()> {
         let Some(tip) = self.record.tip.clone() else { return Ok(()) };
         let mut quarantine = ports.store.quarantine(&Default::default())?;
-        ports.link.fetch(tip.commit, None, &mut *quarantine)?;
+        ports.link.fetch(tip.commit, None, &mut *quarantine).map_err(|error| gone(tip.commit, error))?;
         let generation = quarantine.promote(tip.commit)?;
-        let record = Record { generation, previous: None, ..self.record.clone() };
-        self.save(ports, record)?;
+        self.reinstate(ports, Record { generation, previous: None, ..self.record.clone() })
+    }
+
+    /// Puts in force a tip that was accepted before, as the record has it: what no longer fits the device does not keep
+    /// it from being the floor.
+    pub(super) fn reinstate(&mut self, ports: &mut Ports<'_>, record: Record) -> Result<()> {
+        let Some(tip) = record.tip.clone() else { return Ok(()) };
+        let specs = self.read_specs(&tip, &record.generation, ports.store, ports.board);
+        let owned = match &specs {
+            Ok((bound, _)) => apply::take_in_hand(&record.owned, bound),
+            Err(_) => record.owned.clone(),
+        };
+        self.save(ports, Record { owned, ..record })?;
         self.damaged = false;
-        self.bind(&tip, &self.record.generation.clone(), ports);
+        self.hold(specs);
         self.sweep(ports);
         Ok(())
+    }
+}
+
+/// Why the accepted tip cannot be had, in words that say what that means.
+pub(super) fn gone(tip: Oid, error: Error) -> Error {
+    match error.reason() {
+        Reason::CommitNotFound => {
+            let what = format!("the hub no longer has {}, which this device accepted", tip.short());
+            Error::new(Reason::CommitNotFound, what)
+                .hint("the hub went back: push the branch from a clone that has it; or let a root write a Reset")
+                .caused_by(error)
+        }
+        _ => error,
     }
 }

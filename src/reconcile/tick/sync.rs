@@ -4,7 +4,7 @@ use super::{Agent, Ports};
 use crate::{
     api::{
         Class, Error, ExchangeId, Oid, Reason, Result,
-        ledger::{Accepted, Record, Refused},
+        ledger::{Accepted, Generation, Record, Refused},
     },
     reconcile::{
         apply::{self, Bound},
@@ -18,9 +18,8 @@ impl Agent {
     pub(super) fn sync(&mut self, ports: &mut Ports<'_>) -> Result<Option<Accepted>> {
         let listing = ports.link.list()?;
         self.listing = Some(listing);
-        if self.damaged {
-            self.restore(ports)?;
-        }
+        self.check_exchange()?;
+        self.recover_floor(ports, listing)?;
         let floor = self.record.tip.as_ref().map(|tip| tip.commit);
         if floor == Some(listing.branch) {
             if self.record.refused.is_some() {
@@ -53,22 +52,62 @@ impl Agent {
         let (verified, exchange, bound) = self.judge(&*quarantine, tip, ports.board)?;
         let generation = quarantine.promote(tip)?;
         let accepted = verified.accepted().clone();
-        let old = self.record.clone();
-        let record = Record {
-            tip: Some(accepted.clone()),
-            generation,
-            previous: old.tip.map(|tip| (tip, old.generation)),
-            advances: old.advances + 1,
-            exchange,
-            owned: apply::take_in_hand(&old.owned, &bound),
-            refused: None,
-            ..self.record.clone()
-        };
-        self.save(ports, record)?;
+        let owned = apply::take_in_hand(&self.record.owned, &bound);
+        self.save(ports, Record { owned, ..self.with_tip(&verified, generation, exchange) })?;
         self.bound = Some(bound);
         self.decode_error = None;
         self.sweep(ports);
         Ok(accepted)
+    }
+
+    /// The record with one more accepted tip.
+    pub(super) fn with_tip(&self, tip: &Verified, generation: Generation, exchange: Option<ExchangeId>) -> Record {
+        let old = self.record.clone();
+        Record {
+            tip: Some(tip.accepted().clone()),
+            generation,
+            previous: old.tip.zip(Some(old.generation)),
+            advances: old.advances.saturating_add(1),
+            exchange: exchange.or(old.exchange),
+            refused: None,
+            ..old
+        }
+    }
+
+    /// The exchange that was pinned is the one that the operator names.
+    fn check_exchange(&self) -> Result<()> {
+        match (&self.record.exchange, &self.settings.exchange) {
+            (Some(pinned), Some(named)) if pinned != named => {
+                let what = format!("trust.exchange is {named}, and this device belongs to exchange {pinned}");
+                Err(Error::new(Reason::ExchangeMismatch, what)
+                    .hint("to move the device, stop giterd and remove the state folder and the file of trust.floor"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn check_is_of_exchange(&self, found: Option<&ExchangeId>) -> Result<()> {
+        match self.pinned() {
+            Some(pinned) if Some(pinned) != found => Err(not_the_exchange(pinned, found)),
+            _ => Ok(()),
+        }
+    }
+
+    fn pinned(&self) -> Option<&ExchangeId> {
+        self.record.exchange.as_ref().or(self.settings.exchange.as_ref())
+    }
+
+    /// What a tip is held against.
+    pub(super) fn trust(&self) -> Trust<'_> {
+        let Self { settings, record, .. } = self;
+        Trust {
+            floor: record.tip.as_ref(),
+            previous: record.previous.as_ref().map(|(accepted, _)| accepted.commit),
+            policy: settings.policy,
+            keyring: &settings.keyring,
+            exchange: self.pinned(),
+            device: &settings.device,
+        }
     }
 
     fn judge(
@@ -78,20 +117,9 @@ impl Agent {
         board: &dyn Board,
     ) -> Result<(Verified, Option<ExchangeId>, Vec<Bound>)> {
         let settings = &self.settings;
-        let pinned = self.record.exchange.as_ref().or(settings.exchange.as_ref());
-        let trust = Trust {
-            floor: self.record.tip.as_ref(),
-            previous: self.record.previous.as_ref().map(|(accepted, _)| accepted.commit),
-            policy: settings.policy,
-            keyring: &settings.keyring,
-            exchange: pinned,
-            device: &settings.device,
-        };
-        let verified = verify(tip, &trust, objects)?;
+        let verified = verify(tip, &self.trust(), objects)?;
         let desired = decode(&verified, objects, &settings.device)?;
-        if pinned.is_some() && pinned != desired.exchange.as_ref() {
-            return Err(not_the_exchange(pinned, desired.exchange.as_ref()));
-        }
+        self.check_is_of_exchange(desired.exchange.as_ref())?;
         if let Some(branch) = desired.branch.as_deref().filter(|branch| **branch != *settings.branch) {
             let what = format!("exchange.yaml is for the branch {branch}, this device follows {}", settings.branch);
             return Err(Error::new(Reason::ExchangeMismatch, what).hint("set link.branch to the exchange's branch"));
@@ -124,8 +152,7 @@ pub(super) fn verdict_of(refused: &Refused) -> Option<Error> {
     })
 }
 
-fn not_the_exchange(pinned: Option<&ExchangeId>, found: Option<&ExchangeId>) -> Error {
-    let mine = pinned.map(ToString::to_string).unwrap_or_default();
+fn not_the_exchange(mine: &ExchangeId, found: Option<&ExchangeId>) -> Error {
     let what = match found {
         Some(found) => format!("the branch belongs to exchange {found}, this device to {mine}"),
         None => format!("the branch has no exchange.yaml, this device belongs to exchange {mine}"),
