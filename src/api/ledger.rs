@@ -100,6 +100,8 @@ pub struct Accepted {
     pub signer: Box<str>,
     /// The charter that was in force from it on; `None` where the root file says whom to trust.
     pub charter: Option<Charter>,
+    /// The highest serial of a reset that was seen so far; 0 before the first.
+    pub reset: u64,
 }
 
 /// A charter in force: enough to read it again from the accepted tip, and to know a step back.

@@ -37,7 +37,14 @@ mod tests {
 
     fn floor() -> Floor {
         let oid = "0123456789abcdef0123456789abcdef01234567".parse().unwrap();
-        let tip = Accepted { commit: oid, tree: oid, time: 1_795_000_000, signer: "ops@plant-7".into(), charter: None };
+        let tip = Accepted {
+            commit: oid,
+            tree: oid,
+            time: 1_795_000_000,
+            signer: "ops@plant-7".into(),
+            charter: None,
+            reset: 0,
+        };
         let status = Some(LastStatus { commit: oid, parent: None, sequence: 8, digest: [3; 16] });
         Floor { device: "site-a/pump-07".parse().unwrap(), exchange: None, tip, advances: 7, status }
     }

@@ -35,7 +35,14 @@ mod tests {
 
     fn record() -> Record {
         let oid = "0123456789abcdef0123456789abcdef01234567".parse().unwrap();
-        let tip = Accepted { commit: oid, tree: oid, time: 1_795_000_000, signer: "ops@plant-7".into(), charter: None };
+        let tip = Accepted {
+            commit: oid,
+            tree: oid,
+            time: 1_795_000_000,
+            signer: "ops@plant-7".into(),
+            charter: None,
+            reset: 0,
+        };
         Record { serial: 7, tip: Some(tip), advances: 3, ..Record::default() }
     }
 

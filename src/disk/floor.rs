@@ -75,7 +75,7 @@ mod tests {
 
     fn floor() -> Floor {
         let oid = "0123456789abcdef0123456789abcdef01234567".parse().unwrap();
-        let tip = Accepted { commit: oid, tree: oid, time: 7, signer: "ops".into(), charter: None };
+        let tip = Accepted { commit: oid, tree: oid, time: 7, signer: "ops".into(), charter: None, reset: 0 };
         Record { tip: Some(tip), advances: 3, ..Record::default() }.floor(&"pump-07".parse().unwrap()).unwrap()
     }
 

@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 
 mod floor;
+mod going_back;
 mod own_status;
 mod publish;
 mod recover;
@@ -197,6 +198,8 @@ pub struct Agent {
     unsaved: bool,
     /// The last status, while it is not known to have arrived.
     unsent: Option<Unsent>,
+    /// That the device went back, until the hub has been told.
+    went_back: Option<String>,
     /// What was done or went wrong since the last status that reached the hub, the last of it for each resource.
     news: BTreeMap<ResourceKey, String>,
 }
@@ -243,6 +246,7 @@ impl Agent {
             decode_error: None,
             unsaved: false,
             unsent: None,
+            went_back: None,
             news: BTreeMap::new(),
         })
     }

@@ -26,7 +26,14 @@ fn floor(number: u64) -> Floor {
     Floor {
         device: "site-a/pump-07".parse().unwrap(),
         exchange: Some("5f0c1f0e3d5b4d0e9a7c2b6e8f1a4c3d".parse().unwrap()),
-        tip: Accepted { commit: oid, tree: oid, time: 1_795_000_000, signer: "ops@plant-7".into(), charter },
+        tip: Accepted {
+            commit: oid,
+            tree: oid,
+            time: 1_795_000_000,
+            signer: "ops@plant-7".into(),
+            charter,
+            reset: number,
+        },
         advances: number,
         status: Some(LastStatus { commit: oid, parent: Some(oid), sequence: number, digest: [7; 16] }),
     }

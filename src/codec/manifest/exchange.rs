@@ -45,7 +45,7 @@ fn publisher(node: &Node, path: Path<'_>, sink: &Sink<'_>) -> Option<Publisher> 
 }
 
 /// The id is hexadecimal, so it may look like a number; it is read as it is written.
-fn id(node: &Node) -> Result<ExchangeId, String> {
+pub(super) fn id(node: &Node) -> Result<ExchangeId, String> {
     match node.scalar() {
         Some(id) => id.parse::<ExchangeId>().map_err(|wrong| wrong.to_string()),
         None => word(node),
@@ -73,6 +73,11 @@ fn key(node: &Node) -> Result<Box<str>, String> {
     PublicKey::from_openssh(&key)
         .map(|_| key)
         .map_err(|wrong| format!("expected a public key as in a .pub file: {wrong}"))
+}
+
+/// A pattern in a list of them.
+pub(super) fn patterns(node: &Node, path: Path<'_>, sink: &Sink<'_>) -> Option<Box<str>> {
+    item(node, path, sink, pattern)
 }
 
 fn pattern(node: &Node) -> Result<Box<str>, String> {

@@ -5,9 +5,12 @@
 //! accepted, which is the floor then. It does so once in a start. Two boards with one key would else take the ref from
 //! each other for ever.
 
-use super::{Agent, Ports, recover::gone};
+use super::{Agent, Ports, going_back::may_be_allowed, recover::gone, sync::with_tip};
 use crate::{
-    api::{Error, Oid, Reason, Result, ledger::Record},
+    api::{
+        Error, Oid, Reason, Result,
+        ledger::{Accepted, Record},
+    },
     reconcile::{chain::Own, decode::decode, ports::Listing, verify::verify},
 };
 
@@ -21,32 +24,29 @@ pub(super) enum Stray {
 }
 
 impl Agent {
-    /// Brings back a floor, or the objects of one, that were lost here.
-    pub(super) fn recover_floor(&mut self, ports: &mut Ports<'_>, listing: Listing) -> Result<()> {
+    /// Brings back a floor, or the objects of one, that were lost here. Where the hub has lost them too, a reset at the
+    /// branch's tip may allow to go on from there: the tip that was accepted then.
+    pub(super) fn recover_floor(&mut self, ports: &mut Ports<'_>, listing: Listing) -> Result<Option<Accepted>> {
         let own = self.own_status(ports, listing)?;
-        // A status that contradicted the one at the hub would bury what that one knows.
-        self.listing = None;
-        match own {
-            Some(own) if self.knows_less_than(&own) => {
-                self.restore_if_damaged(ports)?;
-                self.accept_again(ports, &own)?;
-            }
-            Some(own) => {
-                self.take_up(ports, &own)?;
-                self.listing = Some(listing);
-                self.restore_if_damaged(ports)?;
-            }
-            None => {
-                self.listing = Some(listing);
-                self.restore_if_damaged(ports)?;
-            }
+        let unknown = own.as_ref().filter(|own| self.knows_less_than(own)).cloned();
+        if let (Some(own), None) = (&own, &unknown) {
+            self.take_up(ports, own)?;
         }
+        if unknown.is_some() {
+            // A status that contradicted the one at the hub would bury what that one knows.
+            self.listing = None;
+        }
+        let restored = if self.damaged { self.restore(ports) } else { Ok(()) };
+        let recovered = restored.and_then(|()| unknown.as_ref().map_or(Ok(()), |own| self.accept_again(ports, own)));
+        let accepted = match recovered {
+            Ok(()) => None,
+            Err(error) if may_be_allowed(&error) => {
+                Some(self.go_back(ports, listing.branch, unknown.as_ref(), error)?)
+            }
+            Err(error) => return Err(error),
+        };
         self.listing = Some(listing);
-        Ok(())
-    }
-
-    fn restore_if_damaged(&mut self, ports: &mut Ports<'_>) -> Result<()> {
-        if self.damaged { self.restore(ports) } else { Ok(()) }
+        Ok(accepted)
     }
 
     /// The status that the ref shows, if the record does not know it, and it is the device's own and may be taken up.
@@ -112,7 +112,7 @@ impl Agent {
             self.check_is_of_exchange(exchange.as_ref())?;
         }
         let generation = quarantine.promote(tip)?;
-        let record = follow(self.with_tip(&verified, generation, exchange), own);
+        let record = follow(with_tip(self.record.clone(), &verified, generation, exchange), own);
         self.reinstate(ports, record)?;
         self.has_taken_up = true;
         Ok(())
@@ -127,7 +127,7 @@ impl Agent {
 }
 
 /// The record, so that what is said next follows a status that it did not know.
-fn follow(record: Record, own: &Own) -> Record {
+pub(super) fn follow(record: Record, own: &Own) -> Record {
     let Own { commit, claim, .. } = own;
     let (sequence, commit) = (claim.sequence, commit.short());
     log::warn!(

@@ -56,7 +56,7 @@ impl Agent {
 
     fn is_due(&mut self, standing: &Standing, digest: [u8; 16], now: Moment) -> bool {
         let news = self.record.status.as_ref().is_none_or(|last| last.digest != digest);
-        !standing.delivered || news || self.heartbeat_is_due(now)
+        !standing.delivered || news || self.went_back.is_some() || self.heartbeat_is_due(now)
     }
 
     fn heartbeat_is_due(&mut self, now: Moment) -> bool {
@@ -102,7 +102,7 @@ impl Agent {
         parent: Option<Oid>,
         digest: [u8; 16],
     ) -> Result<Unsent> {
-        let message = report::message(&tick.status, self.news.values());
+        let message = report::message(&tick.status, self.went_back.iter().chain(self.news.values()));
         let objects = ports.seal.seal(&tick.status, parent, now.time, &message)?;
         let status = LastStatus { commit: objects[2].id, parent, sequence: tick.status.sequence, digest };
         Ok(Unsent { status, objects })
@@ -123,6 +123,7 @@ impl Agent {
             return Err(error);
         }
         self.last_push = Some(now.uptime);
+        self.went_back = None;
         self.news.clear();
         Ok(Published::Pushed(LastPush { commit, sequence }))
     }

@@ -13,13 +13,14 @@ impl Agent {
             std::iter::once(&self.record.generation).chain(previous.iter().map(|(_, generation)| generation)).collect();
         let sound = ports.store.recover(&generations)?;
         let Some(tip) = self.record.tip.clone() else { return Ok(()) };
-        self.damaged = self.record.generation.packs.is_empty() || sound.first() != Some(&true);
+        let is_whole = |at: usize| sound.get(at) == Some(&true) && !generations[at].packs.is_empty();
+        self.damaged = !is_whole(0);
         if self.damaged {
             log::warn!("the objects of {} are damaged or gone; the next poll fetches them again", tip.commit.short());
         }
         let (accepted, generation) = match previous {
             _ if !self.damaged => (tip, self.record.generation.clone()),
-            Some(previous) if sound.get(1) == Some(&true) => previous,
+            Some(previous) if is_whole(1) => previous,
             _ => return Ok(()),
         };
         self.bind(&accepted, &generation, ports);

@@ -1,6 +1,6 @@
 //! The left half of a tick: a new tip is fetched, judged, and accepted or refused.
 
-use super::{Agent, Ports};
+use super::{Agent, Ports, going_back::may_be_allowed, own_status::follow};
 use crate::{
     api::{
         Class, Error, ExchangeId, Oid, Reason, Result,
@@ -8,9 +8,10 @@ use crate::{
     },
     reconcile::{
         apply::{self, Bound},
+        chain::Own,
         decode::decode,
         ports::{Board, Objects},
-        verify::{Trust, Verified, verify},
+        verify::{Permit, Trust, Verified, verify},
     },
 };
 
@@ -19,7 +20,9 @@ impl Agent {
         let listing = ports.link.list()?;
         self.listing = Some(listing);
         self.check_exchange()?;
-        self.recover_floor(ports, listing)?;
+        if let Some(accepted) = self.recover_floor(ports, listing)? {
+            return Ok(Some(accepted));
+        }
         let floor = self.record.tip.as_ref().map(|tip| tip.commit);
         if floor == Some(listing.branch) {
             if self.record.refused.is_some() {
@@ -48,30 +51,46 @@ impl Agent {
     /// Takes a new tip through quarantine; when this returns well, it is accepted and durable.
     fn consider(&mut self, ports: &mut Ports<'_>, tip: Oid, floor: Option<Oid>) -> Result<Accepted> {
         let mut quarantine = ports.store.quarantine(&self.record.generation)?;
-        ports.link.fetch(tip, floor, &mut *quarantine)?;
-        let (verified, exchange, bound) = self.judge(&*quarantine, tip, ports.board)?;
-        let generation = quarantine.promote(tip)?;
-        let accepted = verified.accepted().clone();
-        let owned = apply::take_in_hand(&self.record.owned, &bound);
-        self.save(ports, Record { owned, ..self.with_tip(&verified, generation, exchange) })?;
-        self.bound = Some(bound);
-        self.decode_error = None;
-        self.sweep(ports);
-        Ok(accepted)
+        let fetched = ports.link.fetch(tip, floor, &mut *quarantine);
+        let is_there = fetched.is_ok();
+        let judged = fetched.and_then(|()| {
+            let verified = verify(tip, &self.trust(), &*quarantine)?;
+            self.judge(verified, &*quarantine, ports.board)
+        });
+        match judged {
+            Err(error) if may_be_allowed(&error) => {
+                if is_there && matches!(Permit::at(tip, &self.trust(), &*quarantine), Ok(None)) {
+                    return Err(error);
+                }
+                drop(quarantine);
+                self.go_back(ports, tip, None, error)
+            }
+            judged => {
+                let judged = judged?;
+                let generation = quarantine.promote(tip)?;
+                self.accept(ports, judged, generation, None)
+            }
+        }
     }
 
-    /// The record with one more accepted tip.
-    pub(super) fn with_tip(&self, tip: &Verified, generation: Generation, exchange: Option<ExchangeId>) -> Record {
-        let old = self.record.clone();
-        Record {
-            tip: Some(tip.accepted().clone()),
-            generation,
-            previous: old.tip.zip(Some(old.generation)),
-            advances: old.advances.saturating_add(1),
-            exchange: exchange.or(old.exchange),
-            refused: None,
-            ..old
-        }
+    /// Makes a tip that was judged the accepted one; when this returns well, that is durable. It is the last that the
+    /// device's own status at the hub knew of, too, if that is given.
+    pub(super) fn accept(
+        &mut self,
+        ports: &mut Ports<'_>,
+        judged: Judged,
+        generation: Generation,
+        own: Option<&Own>,
+    ) -> Result<Accepted> {
+        let Judged { verified, exchange, bound } = judged;
+        let known = own.map_or(self.record.clone(), |own| follow(self.record.clone(), own));
+        let owned = apply::take_in_hand(&known.owned, &bound);
+        self.save(ports, Record { owned, ..with_tip(known, &verified, generation, exchange) })?;
+        self.has_taken_up |= own.is_some();
+        self.bound = Some(bound);
+        (self.decode_error, self.damaged) = (None, false);
+        self.sweep(ports);
+        Ok(verified.accepted().clone())
     }
 
     /// The exchange that was pinned is the one that the operator names.
@@ -110,14 +129,9 @@ impl Agent {
         }
     }
 
-    fn judge(
-        &self,
-        objects: &dyn Objects,
-        tip: Oid,
-        board: &dyn Board,
-    ) -> Result<(Verified, Option<ExchangeId>, Vec<Bound>)> {
+    /// What a tip that is proven asks for, if all of it can be understood and done here.
+    pub(super) fn judge(&self, verified: Verified, objects: &dyn Objects, board: &dyn Board) -> Result<Judged> {
         let settings = &self.settings;
-        let verified = verify(tip, &self.trust(), objects)?;
         let desired = decode(&verified, objects, &settings.device)?;
         self.check_is_of_exchange(desired.exchange.as_ref())?;
         if let Some(branch) = desired.branch.as_deref().filter(|branch| **branch != *settings.branch) {
@@ -125,7 +139,7 @@ impl Agent {
             return Err(Error::new(Reason::ExchangeMismatch, what).hint("set link.branch to the exchange's branch"));
         }
         let bound = apply::bind(desired.resources, board)?;
-        Ok((verified, desired.exchange, bound))
+        Ok(Judged { verified, exchange: desired.exchange, bound })
     }
 
     fn refuse(&mut self, ports: &mut Ports<'_>, tip: Oid, error: &Error) -> Result<()> {
@@ -140,6 +154,26 @@ impl Agent {
         self.save(ports, record)?;
         self.sweep(ports);
         Ok(())
+    }
+}
+
+/// A tip that may be accepted.
+pub(super) struct Judged {
+    verified: Verified,
+    exchange: Option<ExchangeId>,
+    bound: Vec<Bound>,
+}
+
+/// The record with one more accepted tip.
+pub(super) fn with_tip(record: Record, tip: &Verified, generation: Generation, exchange: Option<ExchangeId>) -> Record {
+    Record {
+        tip: Some(tip.accepted().clone()),
+        generation,
+        previous: record.tip.zip(Some(record.generation)),
+        advances: record.advances.saturating_add(1),
+        exchange: exchange.or(record.exchange),
+        refused: None,
+        ..record
     }
 }
 
