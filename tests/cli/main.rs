@@ -13,5 +13,6 @@ mod help;
 mod history;
 mod init;
 mod lint;
+mod recovery;
 mod support;
 mod verify;

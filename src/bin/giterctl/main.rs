@@ -13,6 +13,7 @@ mod init;
 mod layout;
 mod lint;
 mod repository;
+mod reset;
 mod statusfile;
 mod verify;
 
@@ -51,6 +52,7 @@ enum Verb {
     Lint(lint::Args),
     Verify(verify::Args),
     History(history::Args),
+    Reset(reset::Args),
     Decode(decode::Args),
     Demo(demo::Args),
 }
@@ -73,6 +75,7 @@ fn run(Cli { repo, output, verb }: Cli) -> Result<Exit> {
         Verb::Lint(args) => lint::run(args, repo, output),
         Verb::Verify(args) => verify::run(args, &repo, output),
         Verb::History(args) => history::run(args, &repo, output),
+        Verb::Reset(args) => reset::run(args, &repo),
         Verb::Decode(args) => decode::run(args, output),
         Verb::Demo(args) => demo::run(args),
     }
