@@ -101,6 +101,8 @@ reasons! {
     ProtocolError: Retry, World;
     /// The server did not answer in time.
     HubTimeout: Retry, World;
+    /// The server does not have a commit that it is asked for by name.
+    CommitNotFound: Retry, No;
     /// The server sends more than the device takes.
     PackTooLarge: FixManifest, No;
     /// The pack is damaged, or leaves out objects.
@@ -256,6 +258,8 @@ reasons! {
     DiskFull: Retry, World;
     /// A file of the state folder could not be read or written.
     StateFailed: Retry, World;
+    /// The second copy of the rollback floor is damaged, or another device's.
+    FloorDamaged: FixConfig, Caller;
     /// Both copies of the ledger are damaged.
     LedgerDamaged: FixConfig, Caller;
     /// Nothing was ever accepted.

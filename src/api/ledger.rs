@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ExchangeId, Oid, ResourceKey, board::LineConfig, resource::FilePath};
+use super::{DeviceId, ExchangeId, Oid, ResourceKey, board::LineConfig, resource::FilePath};
 
 /// Everything that must survive a power cut.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,54 @@ pub struct Record {
     pub hub: HubTraits,
 }
 
+/// What keeps a device from going back: the part of the record of which a second copy lies outside the state folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Floor {
+    /// Whose it is.
+    pub device: DeviceId,
+    /// The exchange that it was accepted from.
+    pub exchange: Option<ExchangeId>,
+    /// The last accepted tip.
+    pub tip: Accepted,
+    /// How many tips were accepted, ever.
+    pub advances: u64,
+    /// The last status that had been made when the tip was accepted.
+    pub status: Option<LastStatus>,
+}
+
+impl Floor {
+    /// Whether both keep a device from the same. The status is not asked: it changes far more often than tips do.
+    pub fn is_as_high_as(&self, other: &Self) -> bool {
+        let what = |floor: &Self| (floor.device.clone(), floor.exchange.clone(), floor.tip.clone(), floor.advances);
+        what(self) == what(other)
+    }
+}
+
+impl Record {
+    /// The floor of this device, once a tip was accepted.
+    pub fn floor(&self, device: &DeviceId) -> Option<Floor> {
+        let Self { exchange, advances, status, .. } = self.clone();
+        Some(Floor { device: device.clone(), exchange, tip: self.tip.clone()?, advances, status })
+    }
+
+    /// The record with a floor that is above its own: the tip's objects are not there then, and what the record had
+    /// accepted last is the tip before.
+    #[must_use]
+    pub fn raised(self, floor: Floor) -> Self {
+        let Floor { exchange, tip, advances, status, .. } = floor;
+        Self {
+            tip: Some(tip),
+            generation: Generation::default(),
+            previous: self.tip.map(|tip| (tip, self.generation)),
+            advances,
+            exchange: exchange.or(self.exchange),
+            status: [status, self.status].into_iter().flatten().max_by_key(|status| status.sequence),
+            refused: None,
+            ..self
+        }
+    }
+}
+
 /// A set of packs that together hold one accepted tip with its whole tree. The ledger names it; nothing else does.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Generation {
@@ -52,6 +100,8 @@ pub struct Accepted {
     pub signer: Box<str>,
     /// The charter that was in force from it on; `None` where the root file says whom to trust.
     pub charter: Option<Charter>,
+    /// The highest serial of a reset that was seen so far; 0 before the first.
+    pub reset: u64,
 }
 
 /// A charter in force: enough to read it again from the accepted tip, and to know a step back.

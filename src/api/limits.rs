@@ -70,8 +70,12 @@ pub const ACCOUNTS_BYTES: usize = 1 << 20;
 pub const SYSFS_BYTES: usize = 64 << 10;
 /// Largest ledger record, in bytes.
 pub const RECORD_BYTES: usize = 512 << 10;
+/// Largest second copy of the rollback floor, in bytes.
+pub const FLOOR_BYTES: usize = 64 << 10;
 /// Largest encoded status, in bytes.
 pub const STATUS_BYTES: usize = 256 << 10;
+/// Largest file of a status, in bytes: YAML takes about four times those of the compact form.
+pub const STATUS_FILE_BYTES: usize = 8 * STATUS_BYTES;
 /// Longest condition message, in bytes of UTF-8.
 pub const MESSAGE_BYTES: usize = 240;
 /// Longest reason, in bytes.

@@ -13,6 +13,7 @@ pub mod limits;
 pub mod name;
 pub mod object;
 pub mod oid;
+pub mod reset;
 pub mod resource;
 pub mod status;
 
@@ -23,6 +24,7 @@ pub use exchange::{Exchange, Policy};
 pub use finding::{Finding, Findings};
 pub use name::{DeviceId, ExchangeId, Name, ResourceKey};
 pub use oid::Oid;
+pub use reset::Reset;
 pub use resource::{Drift, Kind, Resource, Spec};
 pub use status::{DeviceStatus, ResourceStatus};
 

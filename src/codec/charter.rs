@@ -4,19 +4,20 @@
 //! them with [`Charter::read`]; which root is trusted is not known here.
 
 use super::{
-    calendar::Utc,
     manifest,
+    paper::Paper,
     pattern::PathPattern,
     pubkey::PublicKey,
-    signers::{Distrust, Keyring, Signer},
-    sshsig,
+    signers::{Keyring, Signer},
 };
-use crate::api::{Error, Exchange, ExchangeId, Policy, Reason, Result, exchange, limits};
+use crate::api::{Error, Exchange, ExchangeId, Policy, Reason, Result, exchange};
 
 /// The charter's path in the exchange.
 pub const PATH: &str = "exchange.yaml";
 /// The path of its signatures.
 pub const SIGNATURE_PATH: &str = "exchange.yaml.sig";
+
+const PAPER: Paper = Paper { path: PATH, signatures: SIGNATURE_PATH, untrusted: Reason::CharterUntrusted };
 
 /// What a charter says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,40 +97,8 @@ impl Publisher {
 ///
 /// `CharterUntrusted`: none is. The cause is the last signature's.
 pub fn signed_by(roots: &Keyring, charter: &[u8], signatures: &[u8], at: i64) -> Result<()> {
-    let refused = || {
-        Error::new(Reason::CharterUntrusted, format!("{SIGNATURE_PATH} has no signature by a root that is trusted"))
-            .hint(format!("as a root: ssh-keygen -Y sign -n {} -f KEY {PATH}", sshsig::EXCHANGE))
-    };
-    let mut last = refused();
-    for armour in sshsig::armours(signatures).take(limits::CHARTER_SIGNATURES) {
-        last = match sshsig::verify(armour, sshsig::EXCHANGE, charter) {
-            Ok(key) => match roots.judge(&key, sshsig::EXCHANGE, at) {
-                Ok(_) => return Ok(()),
-                Err(distrust) => refused().caused_by(Stranger(key, distrust)),
-            },
-            Err(error) => refused().caused_by(error),
-        };
-    }
-    Err(last)
+    PAPER.signer(roots, charter, signatures, at).map(drop)
 }
-
-/// A key that signed and is not trusted to.
-#[derive(Debug)]
-struct Stranger(PublicKey, Distrust);
-
-impl std::fmt::Display for Stranger {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self(key, distrust) = self;
-        match distrust {
-            Distrust::Unknown => write!(f, "{key} is no root"),
-            Distrust::Namespace => write!(f, "{key} is a root, but not for the namespace {}", sshsig::EXCHANGE),
-            Distrust::NotYet(first) => write!(f, "{key} is a root from {}", Utc::of_seconds(*first)),
-            Distrust::NoLonger(last) => write!(f, "{key} was a root until {}", Utc::of_seconds(*last)),
-        }
-    }
-}
-
-impl std::error::Error for Stranger {}
 
 /// A root's line: `type base64 [comment]`.
 fn root(line: &str) -> Result<Signer> {
@@ -146,8 +115,11 @@ fn wrong(reason: Reason, field: &str, what: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::codec::keyfile::SecretKey;
+    use super::{super::signers::Distrust, *};
+    use crate::{
+        api::limits,
+        codec::{keyfile::SecretKey, sshsig},
+    };
 
     fn key(seed: u8) -> SecretKey {
         SecretKey::from_seed(&[seed; 32])

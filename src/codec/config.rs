@@ -77,6 +77,8 @@ pub struct Trust {
     pub verify: Policy,
     /// `trust.exchange`: pinned at the first sync where it is absent.
     pub exchange: Option<ExchangeId>,
+    /// `trust.floor`: the second copy of the rollback floor, outside the state folder.
+    pub floor: Option<PathBuf>,
 }
 
 /// `[status]`: what the device says back.
@@ -117,6 +119,7 @@ const KEYS: &[&str] = &[
     "trust.root",
     "trust.verify",
     "trust.exchange",
+    "trust.floor",
     "status.key",
     "status.format",
     "status.heartbeat",
@@ -224,6 +227,7 @@ impl Given {
                 root: self.or("trust.root", "/etc/giter/root.keys")?,
                 verify: self.get("trust.verify", policy)?.unwrap_or_default(),
                 exchange: self.maybe("trust.exchange")?,
+                floor: self.maybe("trust.floor")?,
             },
             status: Status {
                 key: self.or("status.key", "/etc/giter/device.key")?,

@@ -1,18 +1,9 @@
-//! The ledger record's bytes: `GITR`, a version, the length, the record as postcard, and SHA-256 over all before it.
-//!
-//! ```text
-//! 0       4        5           9              9+length      9+length+32
-//! "GITR"  version  length, LE  postcard       SHA-256
-//! ```
+//! The ledger record's bytes.
 
-use sha2::{Digest, Sha256};
-
+use super::framed::Frame;
 use crate::api::{Error, Reason, Result, ledger::Record, limits};
 
-const MAGIC: &[u8; 4] = b"GITR";
-const VERSION: u8 = 1;
-const HEAD: usize = 9;
-const SUM: usize = 32;
+const FRAME: Frame = Frame { magic: b"GITR", version: 1, limit: limits::RECORD_BYTES };
 
 /// Encodes a record.
 ///
@@ -20,20 +11,12 @@ const SUM: usize = 32;
 ///
 /// `TooMany` if it passes [`limits::RECORD_BYTES`].
 pub fn encode(record: &Record) -> Result<Vec<u8>> {
-    let body = postcard::to_allocvec(record)
-        .map_err(|e| Error::new(Reason::Bug, "cannot encode the ledger record").caused_by(e))?;
-    if HEAD + body.len() + SUM > limits::RECORD_BYTES {
-        let what = format!("the ledger record would take {} bytes, more than {}", body.len(), limits::RECORD_BYTES);
-        return Err(Error::new(Reason::TooMany, what).hint("give this device fewer resources"));
-    }
-    let mut bytes = Vec::with_capacity(HEAD + body.len() + SUM);
-    bytes.extend_from_slice(MAGIC);
-    bytes.push(VERSION);
-    bytes.extend_from_slice(&(body.len() as u32).to_le_bytes());
-    bytes.extend_from_slice(&body);
-    let sum = Sha256::digest(&bytes);
-    bytes.extend_from_slice(&sum);
-    Ok(bytes)
+    let bytes =
+        FRAME.encode(record).map_err(|e| Error::new(Reason::Bug, "cannot encode the ledger record").caused_by(e))?;
+    bytes.ok_or_else(|| {
+        let what = format!("the ledger record would take more than {} bytes", limits::RECORD_BYTES);
+        Error::new(Reason::TooMany, what).hint("give this device fewer resources")
+    })
 }
 
 /// Decodes a record; the error says what is wrong with the bytes.
@@ -42,28 +25,7 @@ pub fn encode(record: &Record) -> Result<Vec<u8>> {
 ///
 /// The bytes are not exactly one record of a known version with the right checksum.
 pub fn decode(bytes: &[u8]) -> Result<Record, &'static str> {
-    if bytes.len() > limits::RECORD_BYTES {
-        return Err("it is longer than any record");
-    }
-    let (signed, sum) = bytes.split_last_chunk::<SUM>().ok_or("it is too short")?;
-    let (head, body) = signed.split_first_chunk::<HEAD>().ok_or("it is too short")?;
-    if !head.starts_with(MAGIC) {
-        return Err("it does not begin with GITR");
-    }
-    if head[4] != VERSION {
-        return Err("it has a version that this giterd does not know");
-    }
-    if Sha256::digest(signed)[..] != sum[..] {
-        return Err("its checksum does not match");
-    }
-    if u32::from_le_bytes([head[5], head[6], head[7], head[8]]) as usize != body.len() {
-        return Err("its length does not match");
-    }
-    match postcard::take_from_bytes(body) {
-        Ok((record, [])) => Ok(record),
-        Ok(_) => Err("bytes follow the record"),
-        Err(_) => Err("it is not a record"),
-    }
+    FRAME.decode(bytes)
 }
 
 #[cfg(test)]
@@ -73,7 +35,14 @@ mod tests {
 
     fn record() -> Record {
         let oid = "0123456789abcdef0123456789abcdef01234567".parse().unwrap();
-        let tip = Accepted { commit: oid, tree: oid, time: 1_795_000_000, signer: "ops@plant-7".into(), charter: None };
+        let tip = Accepted {
+            commit: oid,
+            tree: oid,
+            time: 1_795_000_000,
+            signer: "ops@plant-7".into(),
+            charter: None,
+            reset: 0,
+        };
         Record { serial: 7, tip: Some(tip), advances: 3, ..Record::default() }
     }
 

@@ -8,11 +8,14 @@ use serde::Serialize;
 
 use super::yaml;
 use crate::api::{
-    Condition, ConditionStatus, ConditionType, DeviceStatus, Error, Reason, ResourceStatus, Result, limits,
-    status::Clock,
+    Condition, ConditionStatus, ConditionType, DeviceId, DeviceStatus, Error, Oid, Reason, ResourceStatus, Result,
+    limits, status::Clock,
 };
 
 const VERSION: u8 = 1;
+
+/// The names that a status can have in its commit's tree: in the compact form, and as YAML.
+pub const FILES: [&str; 2] = ["status.postcard", "status.yaml"];
 
 /// Encodes a status in at most [`limits::STATUS_BYTES`]. Where it is larger, resources are left out from the end, the
 /// Ready ones first, and counted in `lost`.
@@ -50,6 +53,47 @@ pub fn decode(bytes: &[u8]) -> Result<DeviceStatus, &'static str> {
     match postcard::to_allocvec(&status) {
         Ok(same) if same == body => Ok(status),
         _ => Err("it is not in the one form that a status has"),
+    }
+}
+
+/// What a status says of its place: enough to go on from it where nothing else is left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Whose it is.
+    pub device: DeviceId,
+    /// Its number.
+    pub sequence: u64,
+    /// The last accepted tip.
+    pub observed_revision: Option<Oid>,
+    /// How many tips were accepted.
+    pub advances: u64,
+}
+
+impl Claim {
+    /// Reads it from a status in either form, the YAML as [`to_yaml`] writes it.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the bytes.
+    pub fn read(file: &str, bytes: &[u8]) -> Result<Self, &'static str> {
+        if file != FILES[1] {
+            let DeviceStatus { device, sequence, observed_revision, advances, .. } = decode(bytes)?;
+            return Ok(Self { device, sequence, observed_revision, advances });
+        }
+        let text = str::from_utf8(bytes).map_err(|_| "it is not text")?;
+        let value = |name: &str| {
+            let mut lines = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+            lines.next().map(|value| value.trim_matches('"'))
+        };
+        let number = |name| value(name).and_then(|value| value.parse().ok()).ok_or("a number is missing in it");
+        Ok(Self {
+            device: value("device").and_then(|id| id.parse().ok()).ok_or("it names no device")?,
+            sequence: number("sequence")?,
+            observed_revision: value("observedRevision")
+                .map(|id| id.parse().map_err(|_| "it names no commit"))
+                .transpose()?,
+            advances: number("advances")?,
+        })
     }
 }
 

@@ -29,14 +29,15 @@ impl Access {
 
 /// Makes or replaces the file `name` in the folder. When this returns, a power cut cannot lose it.
 ///
-/// Whatever `name` is, a symbolic link included, is replaced itself. The name is one component of a path.
+/// Whatever `name` is, a symbolic link included, is replaced itself. The name is one component of a path. Without an
+/// access nothing is said of who may do what, for file systems that refuse to hear of it, such as FAT.
 ///
 /// # Errors
 ///
 /// Those of the system calls. The old file stands then, unless the last step, the sync of the folder, failed.
-pub fn replace(folder: impl AsFd, name: &str, bytes: &[u8], access: Access) -> io::Result<()> {
+pub fn replace(folder: impl AsFd, name: &str, bytes: &[u8], access: impl Into<Option<Access>>) -> io::Result<()> {
     let temporary = temporary_name(name);
-    let written = write_new(&folder, &temporary, bytes, access)
+    let written = write_new(&folder, &temporary, bytes, access.into())
         .and_then(|()| Ok(fs::renameat(&folder, &temporary, &folder, name)?));
     if let Err(e) = written {
         // The first error counts; what stays behind goes with the next replacement.
@@ -56,7 +57,7 @@ pub fn is_temporary(path: &str) -> bool {
     path.ends_with(".giter-tmp")
 }
 
-fn write_new(folder: impl AsFd, name: &str, bytes: &[u8], access: Access) -> io::Result<()> {
+fn write_new(folder: impl AsFd, name: &str, bytes: &[u8], access: Option<Access>) -> io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let private = Mode::from_raw_mode(0o600);
     let opened = match fs::openat(&folder, name, flags, private) {
@@ -68,10 +69,12 @@ fn write_new(folder: impl AsFd, name: &str, bytes: &[u8], access: Access) -> io:
     };
     let mut file = File::from(opened);
     file.write_all(bytes)?;
-    if access.uid.is_some() || access.gid.is_some() {
-        fs::fchown(&file, access.uid.map(Uid::from_raw), access.gid.map(Gid::from_raw))?;
+    if let Some(access) = access {
+        if access.uid.is_some() || access.gid.is_some() {
+            fs::fchown(&file, access.uid.map(Uid::from_raw), access.gid.map(Gid::from_raw))?;
+        }
+        fs::fchmod(&file, Mode::from_raw_mode(access.mode))?;
     }
-    fs::fchmod(&file, Mode::from_raw_mode(access.mode))?;
     file.sync_all()
 }
 

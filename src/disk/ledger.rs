@@ -111,8 +111,8 @@ impl Ledger for SlotLedger {
 
 fn lost(state: &Path, damaged: &str) -> Error {
     Error::new(Reason::LedgerDamaged, format!("no sound record is left in {}: {damaged}", state.display())).hint(
-        "remove ledger.a and ledger.b, and the device's status ref at the hub: the next sync begins anew from the root \
-         of trust, and forgets which tip was accepted last",
+        "remove ledger.a and ledger.b: which tip was accepted last is then taken from trust.floor, or from the device's \
+         last status at the hub; what resources it had in hand is forgotten",
     )
 }
 

@@ -1,11 +1,13 @@
-//! The state folder: the ledger on two slots, the lock that keeps a second agent out, and the one way in which a whole
+//! The state folder: the ledger on two slots, the copy of its floor outside, the lock that keeps a second agent out, and the one way in which a whole
 //! file is replaced.
 //!
 //! It does not know what a record means, and leaves the objects to the store.
 
 pub mod atomic;
+mod floor;
 mod ledger;
 mod lock;
 
+pub use floor::FloorFile;
 pub use ledger::SlotLedger;
 pub use lock::StateLock;

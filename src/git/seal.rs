@@ -3,7 +3,7 @@
 use super::commit::{StatusDraft, status_commit};
 use crate::{
     api::{DeviceId, DeviceStatus, Oid, Result, object::NewObject},
-    codec::{config::Format, keyfile::SecretKey, status},
+    codec::{config::Format, keyfile::SecretKey, pubkey::PublicKey, status},
     reconcile::tick::Seal,
 };
 
@@ -24,9 +24,13 @@ impl StatusSeal {
 impl Seal for StatusSeal {
     fn seal(&self, status: &DeviceStatus, parent: Option<Oid>, time: i64, message: &str) -> Result<[NewObject; 3]> {
         let (file, content) = match self.format {
-            Format::Compact => ("status.postcard", status::encode(status)?),
-            Format::Yaml => ("status.yaml", status::to_yaml(status)?.into_bytes()),
+            Format::Compact => (status::FILES[0], status::encode(status)?),
+            Format::Yaml => (status::FILES[1], status::to_yaml(status)?.into_bytes()),
         };
         status_commit(StatusDraft { device: &self.device, parent, time, message, file, content }, &self.key)
+    }
+
+    fn key(&self) -> PublicKey {
+        self.key.public()
     }
 }

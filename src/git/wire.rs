@@ -219,7 +219,9 @@ pub(super) fn malformed(what: &str) -> Error {
 }
 
 fn gave_up(words: &Words) -> Error {
-    Error::new(Reason::ProtocolError, "the hub's git gave up").caused_by(words.text())
+    let words = words.text();
+    let reason = if words.contains("not our ref") { Reason::CommitNotFound } else { Reason::ProtocolError };
+    Error::new(reason, "the hub's git gave up").caused_by(words)
 }
 
 #[cfg(test)]

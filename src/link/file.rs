@@ -108,7 +108,8 @@ fn wanted(repository: &Repository, want: Oid, have: Option<Oid>) -> Result<Vec<(
         }
     }
     for commit in commits {
-        let missing = || Error::new(Reason::PackInvalid, format!("commit {commit} is missing in the hub"));
+        let reason = if commit == want { Reason::CommitNotFound } else { Reason::PackInvalid };
+        let missing = || Error::new(reason, format!("commit {commit} is missing in the hub"));
         let tree = graph::lineage(repository, commit)?.ok_or_else(missing)?.tree;
         names.extend(graph::below(repository, tree, &mut seen)?);
     }

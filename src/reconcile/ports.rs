@@ -9,7 +9,7 @@ use super::goal::{Goal, Observed, Step};
 pub use crate::api::object::{NewObject, Object, ObjectKind};
 use crate::api::{
     Oid, Result, Spec,
-    ledger::{Generation, HubTraits, Record},
+    ledger::{Floor, Generation, HubTraits, Record},
 };
 
 /// Reading git objects.
@@ -104,11 +104,12 @@ pub trait Link {
     fn list(&mut self) -> Result<Listing>;
 
     /// Fetches `want` into the quarantine: alone with its tree where `have` is `None` (depth 1), else with all
-    /// commits between `have` and it, as a thin pack against `have`'s tree. Only after `list`.
+    /// commits between `have` and it, as a thin pack against `have`'s tree. It may be any commit that the hub has, one
+    /// of the device's own statuses too. Only after `list`; after an error, only after another one.
     ///
     /// # Errors
     ///
-    /// Those of `list` and of [`Quarantine::ingest`].
+    /// `CommitNotFound` if the hub does not have `want`; those of `list` and of [`Quarantine::ingest`].
     fn fetch(&mut self, want: Oid, have: Option<Oid>, into: &mut dyn Quarantine) -> Result<()>;
 
     /// Sends the objects and moves the device's status ref from `old` to `new`, if it is still at `old`.
@@ -167,4 +168,21 @@ pub trait Ledger {
     ///
     /// `DiskFull`, `StateReadOnly`, `StateFailed`.
     fn save(&mut self, record: &Record) -> Result<()>;
+}
+
+/// The second copy of the rollback floor, outside the state folder: what is left of the ledger where that is lost.
+pub trait FloorCopy {
+    /// The copy; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// `FloorDamaged` if there is one that is not sound; `StateFailed`, `StateReadOnly`.
+    fn load(&mut self) -> Result<Option<Floor>>;
+
+    /// Replaces the copy. When this returns, a power cut cannot lose it; cut before, the old copy stands.
+    ///
+    /// # Errors
+    ///
+    /// `DiskFull`, `StateReadOnly`, `StateFailed`.
+    fn save(&mut self, floor: &Floor) -> Result<()>;
 }

@@ -11,27 +11,33 @@
 
 use std::collections::BTreeMap;
 
+mod floor;
+mod going_back;
+mod own_status;
 mod publish;
+mod recover;
+mod sync;
 
-use self::publish::Unsent;
+pub use self::floor::believable;
+use self::{floor::Copied, own_status::Stray, publish::Unsent, sync::verdict_of};
 use super::{
     apply::{self, Bound, Outcome, Releases},
     decode::decode,
     plan::Decision,
-    ports::{Board, Ledger, Link, Listing, NewObject, Objects, Store},
+    ports::{Board, FloorCopy, Ledger, Link, Listing, NewObject, Store},
     report,
-    verify::{Policy, Trust, Verified, verify},
+    verify::{Policy, Verified},
 };
 use crate::{
     api::{
-        Class, Condition, ConditionStatus, ConditionType, DeviceId, DeviceStatus, Error, ExchangeId, Findings, Oid,
-        Reason, ResourceKey, Result,
+        Condition, ConditionStatus, ConditionType, DeviceId, DeviceStatus, Error, ExchangeId, Findings, Oid, Reason,
+        ResourceKey, Result,
         condition::Text,
-        ledger::{Accepted, Generation, Record, Refused},
+        ledger::{Accepted, Generation, Record},
         limits,
         status::Clock,
     },
-    codec::signers::Keyring,
+    codec::{pubkey::PublicKey, signers::Keyring},
 };
 
 /// What the operator decided; constant while the agent runs.
@@ -65,6 +71,8 @@ pub struct Ports<'a> {
     pub board: &'a mut dyn Board,
     /// The record.
     pub ledger: &'a mut dyn Ledger,
+    /// The second copy of the floor, where the operator wants one.
+    pub floor: Option<&'a mut dyn FloorCopy>,
     /// The device's signature.
     pub seal: &'a dyn Seal,
 }
@@ -77,6 +85,9 @@ pub trait Seal {
     ///
     /// `Bug` if the status cannot be encoded.
     fn seal(&self, status: &DeviceStatus, parent: Option<Oid>, time: i64, message: &str) -> Result<[NewObject; 3]>;
+
+    /// The key that it signs with.
+    fn key(&self) -> PublicKey;
 }
 
 /// The moment of a tick.
@@ -174,6 +185,11 @@ pub struct Agent {
     /// The objects of the accepted tip are damaged: they are fetched again before anything else. What is in force then
     /// are the specs before, and nothing is released, since what they do not name the tip may.
     damaged: bool,
+    copied: Copied,
+    /// What the status ref shows that the record does not know, and whose it is.
+    stray: Option<(Oid, Stray)>,
+    /// Whether a status that the record did not know was taken up since the start.
+    has_taken_up: bool,
     listing: Option<Listing>,
     last_push: Option<u64>,
     /// Why not all that the accepted tip asks is in force: it cannot be read, or some of it no longer fits the device.
@@ -182,6 +198,8 @@ pub struct Agent {
     unsaved: bool,
     /// The last status, while it is not known to have arrived.
     unsent: Option<Unsent>,
+    /// That the device went back, until the hub has been told.
+    went_back: Option<String>,
     /// What was done or went wrong since the last status that reached the hub, the last of it for each resource.
     news: BTreeMap<ResourceKey, String>,
 }
@@ -194,7 +212,9 @@ impl Agent {
     /// The state folder cannot be read or swept, or both ledger slots are damaged.
     pub fn start(settings: Settings, ports: &mut Ports<'_>) -> Result<Self> {
         let mut agent = Self::new(settings, ports.ledger)?;
+        agent.raise_floor(ports);
         agent.recover(ports)?;
+        agent.copy_floor(ports);
         Ok(agent)
     }
 
@@ -218,11 +238,15 @@ impl Agent {
             record: ledger.load()?,
             bound: None,
             damaged: false,
+            copied: Copied::default(),
+            stray: None,
+            has_taken_up: false,
             listing: None,
             last_push: None,
             decode_error: None,
             unsaved: false,
             unsent: None,
+            went_back: None,
             news: BTreeMap::new(),
         })
     }
@@ -232,32 +256,14 @@ impl Agent {
         &self.record
     }
 
-    fn recover(&mut self, ports: &mut Ports<'_>) -> Result<()> {
-        let previous = self.record.previous.clone();
-        let generations: Vec<_> =
-            std::iter::once(&self.record.generation).chain(previous.iter().map(|(_, generation)| generation)).collect();
-        let sound = ports.store.recover(&generations)?;
-        let Some(tip) = self.record.tip.clone() else { return Ok(()) };
-        self.damaged = sound.first() != Some(&true);
-        if self.damaged {
-            log::warn!("the objects of {} are damaged; the next poll fetches them again", tip.commit.short());
-        }
-        let (accepted, generation) = match previous {
-            _ if !self.damaged => (tip, self.record.generation.clone()),
-            Some(previous) if sound.get(1) == Some(&true) => previous,
-            _ => return Ok(()),
-        };
-        self.bind(&accepted, &generation, ports);
-        if let Some(older) = self.bound.as_mut().filter(|_| self.damaged) {
-            apply::keep_in_hand(older, &self.record.owned);
-        }
-        Ok(())
-    }
-
     /// Puts accepted specs in force. What no longer fits the device, such as a `File` of a user that is gone, must not
     /// keep a pump from running: the others are held all the same, and the device says what is wrong.
     fn bind(&mut self, accepted: &Accepted, generation: &Generation, ports: &Ports<'_>) {
-        match self.read_specs(accepted, generation, ports.store, ports.board) {
+        self.hold(self.read_specs(accepted, generation, ports.store, ports.board));
+    }
+
+    fn hold(&mut self, specs: Result<(Vec<Bound>, Findings)>) {
+        match specs {
             Ok((bound, findings)) => {
                 self.decode_error = (!findings.is_empty()).then(|| findings.into());
                 self.bound = Some(bound);
@@ -314,6 +320,8 @@ impl Agent {
         self.listing = None;
         self.rebind(ports);
         if reach == Reach::Hub {
+            // Again, where it could not be written before.
+            self.copy_floor(ports);
             match self.sync(ports) {
                 Ok(new) => advanced = new,
                 Err(error) => sync_error = Some(error),
@@ -344,123 +352,11 @@ impl Agent {
         tick
     }
 
-    fn sync(&mut self, ports: &mut Ports<'_>) -> Result<Option<Accepted>> {
-        let listing = ports.link.list()?;
-        self.listing = Some(listing);
-        if self.damaged {
-            self.restore(ports)?;
-        }
-        let floor = self.record.tip.as_ref().map(|tip| tip.commit);
-        if floor == Some(listing.branch) {
-            if self.record.refused.is_some() {
-                self.save(ports, Record { refused: None, ..self.record.clone() })?;
-            }
-            return Ok(None);
-        }
-        if let Some(refused) = &self.record.refused
-            && (refused.tip, refused.inputs) == (listing.branch, self.settings.inputs)
-            && let Some(error) = verdict_of(refused)
-        {
-            return Err(error);
-        }
-        let verdict = self.consider(ports, listing.branch, floor);
-        if let Err(error) = &verdict
-            && matches!(error.reason().class(), Class::FixManifest | Class::FixKeys)
-        {
-            // Without a record of it the tip is only looked at again.
-            if let Err(unsaved) = self.refuse(ports, listing.branch, error) {
-                log::warn!("cannot record that {} was refused: {}", listing.branch.short(), unsaved.one_line());
-            }
-        }
-        verdict.map(Some)
-    }
-
-    /// Fetches the accepted tip again by its name: the name is the proof that it is the same.
-    fn restore(&mut self, ports: &mut Ports<'_>) -> Result<()> {
-        let Some(tip) = self.record.tip.clone() else { return Ok(()) };
-        let mut quarantine = ports.store.quarantine(&Default::default())?;
-        ports.link.fetch(tip.commit, None, &mut *quarantine)?;
-        let generation = quarantine.promote(tip.commit)?;
-        let record = Record { generation, previous: None, ..self.record.clone() };
-        self.save(ports, record)?;
-        self.damaged = false;
-        self.bind(&tip, &self.record.generation.clone(), ports);
-        self.sweep(ports);
-        Ok(())
-    }
-
-    /// Takes a new tip through quarantine; when this returns well, it is accepted and durable.
-    fn consider(&mut self, ports: &mut Ports<'_>, tip: Oid, floor: Option<Oid>) -> Result<Accepted> {
-        let mut quarantine = ports.store.quarantine(&self.record.generation)?;
-        ports.link.fetch(tip, floor, &mut *quarantine)?;
-        let (verified, exchange, bound) = self.judge(&*quarantine, tip, ports.board)?;
-        let generation = quarantine.promote(tip)?;
-        let accepted = verified.accepted().clone();
-        let old = self.record.clone();
-        let record = Record {
-            tip: Some(accepted.clone()),
-            generation,
-            previous: old.tip.map(|tip| (tip, old.generation)),
-            advances: old.advances + 1,
-            exchange,
-            owned: apply::take_in_hand(&old.owned, &bound),
-            refused: None,
-            ..self.record.clone()
-        };
-        self.save(ports, record)?;
-        self.bound = Some(bound);
-        self.decode_error = None;
-        self.sweep(ports);
-        Ok(accepted)
-    }
-
-    fn judge(
-        &self,
-        objects: &dyn Objects,
-        tip: Oid,
-        board: &dyn Board,
-    ) -> Result<(Verified, Option<ExchangeId>, Vec<Bound>)> {
-        let settings = &self.settings;
-        let pinned = self.record.exchange.as_ref().or(settings.exchange.as_ref());
-        let trust = Trust {
-            floor: self.record.tip.as_ref(),
-            previous: self.record.previous.as_ref().map(|(accepted, _)| accepted.commit),
-            policy: settings.policy,
-            keyring: &settings.keyring,
-            exchange: pinned,
-            device: &settings.device,
-        };
-        let verified = verify(tip, &trust, objects)?;
-        let desired = decode(&verified, objects, &settings.device)?;
-        if pinned.is_some() && pinned != desired.exchange.as_ref() {
-            return Err(not_the_exchange(pinned, desired.exchange.as_ref()));
-        }
-        if let Some(branch) = desired.branch.as_deref().filter(|branch| **branch != *settings.branch) {
-            let what = format!("exchange.yaml is for the branch {branch}, this device follows {}", settings.branch);
-            return Err(Error::new(Reason::ExchangeMismatch, what).hint("set link.branch to the exchange's branch"));
-        }
-        let bound = apply::bind(desired.resources, board)?;
-        Ok((verified, desired.exchange, bound))
-    }
-
-    fn refuse(&mut self, ports: &mut Ports<'_>, tip: Oid, error: &Error) -> Result<()> {
-        let refused = Some(Refused {
-            tip,
-            inputs: self.settings.inputs,
-            reason: error.reason().as_str().into(),
-            message: error.one_line().into(),
-            hint: error.get_hint().map(Into::into),
-        });
-        let record = Record { refused, ..self.record.clone() };
-        self.save(ports, record)?;
-        self.sweep(ports);
-        Ok(())
-    }
-
     fn save(&mut self, ports: &mut Ports<'_>, record: Record) -> Result<()> {
         let record = Record { serial: self.record.serial + 1, hub: ports.link.traits(), ..record };
         ports.ledger.save(&record)?;
         (self.record, self.unsaved) = (record, false);
+        self.copy_floor(ports);
         Ok(())
     }
 
@@ -489,7 +385,7 @@ impl Agent {
             board: Text::new(board),
             agent: Text::new(&self.settings.agent),
             boot_id: now.boot_id,
-            sequence: self.record.status.as_ref().map_or(0, |status| status.sequence) + 1,
+            sequence: self.record.status.as_ref().map_or(0, |status| status.sequence).saturating_add(1),
             uptime: now.uptime,
             clock: if behind { Clock::Behind } else { Clock::Plausible },
             observed_revision: accepted.map(|tip| tip.commit),
@@ -510,23 +406,4 @@ impl Agent {
             }
         }
     }
-}
-
-/// The error that a remembered refusal was; `None` if another version of the agent had that reason.
-fn verdict_of(refused: &Refused) -> Option<Error> {
-    let error = Error::new(Reason::named(&refused.reason)?, &*refused.message);
-    Some(match &refused.hint {
-        Some(hint) => error.hint(&**hint),
-        None => error,
-    })
-}
-
-fn not_the_exchange(pinned: Option<&ExchangeId>, found: Option<&ExchangeId>) -> Error {
-    let mine = pinned.map(ToString::to_string).unwrap_or_default();
-    let what = match found {
-        Some(found) => format!("the branch belongs to exchange {found}, this device to {mine}"),
-        None => format!("the branch has no exchange.yaml, this device belongs to exchange {mine}"),
-    };
-    Error::new(Reason::ExchangeMismatch, what)
-        .hint("check link.url and trust.exchange; exchange.yaml must keep the id it was made with")
 }

@@ -18,12 +18,22 @@
 //!    force trusts at the largest of the commit's date, its parents' dates and the highest date proven before. So
 //!    neither a back-dated commit nor a clock that was set back gives an expired or revoked key its force again.
 //! 7. The key has the right to what the commit changes of that which the device reads: a root to everything, a publisher
-//!    to the paths that the charter gives him, and never to `exchange.yaml` and its signatures. A commit changes what is
+//!    to the paths that the charter gives him, and never to `exchange.yaml`, `reset.yaml` and their signatures. A commit changes what is
 //!    not as in each of its parents. A merge that takes the device's folder whole from one of them (from the first, under
 //!    `first-parent`) changes nothing, if the others left it as it was where they parted from that one. Under `tip`, and
 //!    on the first sync, what is not as at the floor counts as changed.
 //! 8. The tip has the papers of the charter in force.
-//! 9. What is accepted has the highest of the dates proven so far, and the charter in force: the next floor.
+//! 9. What is accepted has the highest of the dates proven so far, the charter in force, and the highest serial of a
+//!    `reset.yaml` that a root in force signed: the next floor.
+//!
+//! Going back on purpose begins where the tip does not descend from the floor (`Rewound`, `NotFastForward`,
+//! `RangeTooLong`), or where the hub no longer has the floor:
+//!
+//! 10. The tip has a `reset.yaml`, which a root signed that the device trusts at its floor, or by its root file where it
+//!     knows of no charter; never one that the tip itself brings. It is for the device's exchange, names the device, and
+//!     its serial is above every one that the device has seen.
+//! 11. The tip descends from the commit that the reset names, and steps 4 to 9 hold from there on, with the dates and
+//!     the charter of the floor: who was let go since stays so.
 //!
 //! Read are commit objects, each at most [`COMMIT_BYTES`] long; of their trees those on the way to the device's
 //! folder, and that one where it changed; the charter, after its signatures. No other blob, no clock.
@@ -37,6 +47,7 @@
 //! [`COMMIT_BYTES`]: crate::api::limits::COMMIT_BYTES
 
 mod authority;
+mod going_back;
 mod history;
 mod range;
 mod scope;
@@ -57,10 +68,12 @@ use crate::{
         charter,
         commit::Commit,
         pubkey::PublicKey,
+        reset,
         signers::{Distrust, Keyring},
     },
 };
 
+pub use self::going_back::Permit;
 pub use crate::api::exchange::Policy;
 
 /// What a tip is held against.
@@ -186,7 +199,7 @@ impl Judge<'_> {
     /// A commit that needs no proof: of it the charter counts, if it holds (step 5).
     fn pass(&mut self, id: Oid) -> Result<()> {
         match self.case(id).and_then(|case| self.follow(&case, self.time)) {
-            Err(error) if matches!(error.reason().class(), Class::FixKeys | Class::FixManifest) => Ok(()),
+            Err(error) if is_verdict(&error) => Ok(()),
             followed => followed,
         }
     }
@@ -200,6 +213,7 @@ impl Judge<'_> {
             at = at.max(self.history.date(*parent)?.unwrap_or(at));
         }
 
+        let resets = self.changes_resets(&case)?;
         // A root may sign the very commit that lets him go, and a new one the commit that brings him.
         let is_succession = self.floor.is_some() && case.brings;
         let before = self.authority.holder(&key, at).ok().filter(|_| is_succession);
@@ -214,6 +228,9 @@ impl Judge<'_> {
                 if is_succession && !holder.is_root() {
                     return Err(not_allowed(id, &key, charter::PATH));
                 }
+                if resets && !holder.is_root() {
+                    return Err(not_allowed(id, &key, reset::PATH));
+                }
                 case.check_rights(&key, &holder, self.policy, &mut self.history)?;
                 holder.name.into()
             }
@@ -221,6 +238,21 @@ impl Judge<'_> {
         };
         self.time = self.time.max(case.commit.date);
         Ok(())
+    }
+
+    /// Step 7: whether a commit changes the reset or its signatures. Under `tip` too it answers for itself alone: what
+    /// came before it was a root's to decide.
+    fn changes_resets(&mut self, case: &Case) -> Result<bool> {
+        let parents = match self.policy {
+            Policy::FirstParent => &case.commit.parents[..case.commit.parents.len().min(1)],
+            Policy::Tip | Policy::Range => &case.commit.parents[..],
+        };
+        for parent in parents {
+            if self.history.scope(*parent)?.resets == case.scope.resets {
+                return Ok(false);
+            }
+        }
+        Ok(self.floor.is_some())
     }
 
     fn case(&mut self, id: Oid) -> Result<Case> {
@@ -263,7 +295,9 @@ impl Judge<'_> {
         let settled = self.authority.settle(scope.papers, self.time, self.history.objects);
         settled.map_err(|error| of_charter(tip, error))?;
         let charter = self.authority.charter().cloned();
-        let accepted = Accepted { commit: tip, tree, time: self.time, signer: self.signer, charter };
+        let known = self.floor.map_or(0, |floor| floor.reset);
+        let reset = going_back::serial(scope.resets, &self.authority, self.time, self.history.objects)?.max(known);
+        let accepted = Accepted { commit: tip, tree, time: self.time, signer: self.signer, charter, reset };
         Ok(Verified { accepted })
     }
 }
@@ -312,6 +346,11 @@ impl Case {
     }
 }
 
+/// Whether an error says that what was read is wrong, and not that it could not be read.
+fn is_verdict(error: &Error) -> bool {
+    matches!(error.reason().class(), Class::FixKeys | Class::FixManifest)
+}
+
 fn of_charter(id: Oid, error: Error) -> Error {
     let outer = Error::new(error.reason(), format!("the charter of commit {} is refused", id.short()));
     let outer = match error.get_hint() {
@@ -323,8 +362,8 @@ fn of_charter(id: Oid, error: Error) -> Error {
 
 fn not_allowed(id: Oid, key: &PublicKey, path: &str) -> Error {
     let what = format!("commit {} is signed by {key}, which may not change {path}", id.short());
-    let hint = if path == charter::PATH {
-        "let a root sign the commit; publishers cannot change exchange.yaml and its signatures"
+    let hint = if [charter::PATH, reset::PATH].contains(&path) {
+        "let a root sign the commit; publishers cannot change exchange.yaml, reset.yaml and their signatures"
     } else {
         "let somebody sign the commit whom exchange.yaml gives this path; instead of merging, use git rebase"
     };

@@ -173,6 +173,31 @@ fn a_check_finds_what_would_keep_the_status_from_being_heard() {
 }
 
 #[test]
+fn a_check_looks_at_the_second_copy_of_the_floor() {
+    let world = published();
+    std::fs::create_dir(world.path("boot")).unwrap();
+    let copy = world.path("boot/giter.floor").display().to_string();
+    world.write("giterd.toml", world.read("giterd.toml").replace("[trust]\n", &format!("[trust]\nfloor = {copy:?}\n")));
+    let floor = |world: &World| {
+        let said = giterd(world, &["check"]);
+        said.lines().find(|line| line.starts_with("floor ")).unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let path = "[DIR]/boot/giter.floor";
+    assert_eq!(floor(&world), format!("floor yes {path} is written with the first accepted commit"));
+    giterd(&world, &["sync"]);
+    assert_eq!(floor(&world), format!("floor yes {path} holds [ID], the last of 1 accepted"));
+    std::fs::remove_file(world.path("boot/giter.floor")).unwrap();
+    assert!(floor(&world).starts_with(&format!("floor no FloorDamaged: {path} is behind the ledger")));
+    world.write("boot/giter.floor", "x");
+    assert_eq!(floor(&world), format!("floor no FloorDamaged: the floor {path} is damaged: it is too short"));
+    // The next start writes it, though nothing else is new.
+    giterd(&world, &["sync"]);
+    assert_eq!(floor(&world), format!("floor yes {path} holds [ID], the last of 1 accepted"));
+    world.write("giterd.toml", world.read("giterd.toml").replace("device = \"pump-07\"", "device = \"pump-08\""));
+    assert!(floor(&world).starts_with("floor no FloorDamaged: the floor's copy is of the device pump-07"));
+}
+
+#[test]
 fn a_check_names_each_problem_with_its_cure() {
     let world = world();
     golden("check-empty-hub.txt", giterd(&world, &["check"]));

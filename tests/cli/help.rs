@@ -20,6 +20,7 @@ fn giterctl_says_what_it_can_do() {
         let help = world.giterctl(&["trust", "rotate", whose, "--help"]).good();
         golden(&format!("help-trust-rotate-{whose}.txt"), help);
     }
+    golden("help-reset.txt", world.giterctl(&["reset", "--help"]).good());
     golden("help-decode.txt", world.giterctl(&["decode", "--help"]).good());
     golden("help-demo.txt", world.giterctl(&["demo", "--help"]).good());
     let version = concat!("giterctl ", env!("CARGO_PKG_VERSION"), "\n");

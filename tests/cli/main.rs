@@ -13,6 +13,7 @@ mod help;
 mod history;
 mod init;
 mod lint;
+mod recovery;
 mod rotation;
 mod support;
 mod trust;

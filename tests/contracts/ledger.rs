@@ -34,7 +34,8 @@ pub(crate) fn check(mut open: impl FnMut() -> Box<dyn Ledger>) {
 /// A record in which every field is set, and depends on the serial.
 fn record(serial: u64) -> Record {
     let oid = format!("{serial:040x}").parse().unwrap();
-    let tip = Accepted { commit: oid, tree: oid, time: 1_795_000_000, signer: "ops@plant-7".into(), charter: None };
+    let tip =
+        Accepted { commit: oid, tree: oid, time: 1_795_000_000, signer: "ops@plant-7".into(), charter: None, reset: 0 };
     let generation = Generation { packs: vec![oid; serial as usize] };
     let last = LineConfig { output: Some(Level::Low), active_low: true, bias: None };
     Record {

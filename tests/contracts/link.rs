@@ -31,6 +31,8 @@ pub(crate) fn check<H: Hub, S: Store>(hub: &mut dyn FnMut() -> H, store: &mut dy
     a_later_fetch_brings_every_commit_between(&mut hub(), &mut store());
     a_rewound_tip_is_brought_too(&mut hub(), &mut store());
     a_status_is_published_by_compare_and_swap(&mut hub());
+    a_status_is_fetched_by_its_name(&mut hub(), &mut store());
+    what_the_hub_lacks_is_said(&mut hub(), &mut store());
 }
 
 fn what_is_not_there_is_said(hub: &mut dyn Hub) {
@@ -113,6 +115,35 @@ fn a_status_is_published_by_compare_and_swap(hub: &mut dyn Hub) {
     assert_eq!(hub.status(), Some(first[2].id));
     publish(hub, Some(first[2].id), &second).unwrap();
     assert_eq!(hub.status(), Some(second[2].id));
+}
+
+fn a_status_is_fetched_by_its_name(hub: &mut dyn Hub, store: &mut dyn Store) {
+    hub.commit("main", &[("file", "one")]);
+    let first = snapshot(b"status one", &[]);
+    let second = snapshot(b"status two", &[first[2].id]);
+    publish(hub, None, &first).unwrap();
+    publish(hub, Some(first[2].id), &second).unwrap();
+    let mut link = hub.link();
+    let status = link.list().unwrap().status.unwrap();
+    let mut quarantine = store.quarantine(&Generation::default()).unwrap();
+    link.fetch(status, None, &mut *quarantine).unwrap();
+    assert_eq!(read(&*quarantine, status), ["status two"]);
+    assert!(!quarantine.has(first[2].id).unwrap());
+}
+
+fn what_the_hub_lacks_is_said(hub: &mut dyn Hub, store: &mut dyn Store) {
+    let tip = hub.commit("main", &[("file", "one")]);
+    let absent = snapshot(b"absent", &[])[2].id;
+    let mut link = hub.link();
+    link.list().unwrap();
+    let mut quarantine = store.quarantine(&Generation::default()).unwrap();
+    for have in [None, Some(tip)] {
+        assert_eq!(link.fetch(absent, have, &mut *quarantine).unwrap_err().reason(), Reason::CommitNotFound);
+        link.list().unwrap();
+    }
+    // A tip comes whole to a device whose last commit the hub lacks.
+    link.fetch(tip, Some(absent), &mut *quarantine).unwrap();
+    assert_eq!(read(&*quarantine, tip), ["one"]);
 }
 
 fn publish(hub: &dyn Hub, old: Option<Oid>, objects: &[NewObject; 3]) -> giter_edge::api::Result<()> {

@@ -4,6 +4,7 @@
 //! A machine that builds this has no GPIO chip of its own: the line suite runs on the simulated board's lines alone.
 
 mod board;
+mod floor;
 mod ledger;
 mod link;
 mod store;
@@ -14,7 +15,10 @@ mod disk;
 mod drivers;
 mod file_hub;
 
-use giter_edge::git::{PackStore, pack};
+use giter_edge::{
+    disk::FloorFile,
+    git::{PackStore, pack},
+};
 
 #[test]
 fn files_of_the_drivers() {
@@ -40,6 +44,12 @@ fn leds_of_the_kernel() {
 fn ledger_on_two_slots() {
     let disk = disk::Disk::new();
     ledger::check(|| disk.ledger());
+}
+
+#[test]
+fn floor_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    floor::check(|| Box::new(FloorFile::new(&folder.path().join("giter.floor"))));
 }
 
 #[test]

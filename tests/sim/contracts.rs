@@ -2,6 +2,8 @@
 
 #[path = "../contracts/board.rs"]
 mod board;
+#[path = "../contracts/floor.rs"]
+mod floor;
 #[path = "../contracts/ledger.rs"]
 mod ledger;
 #[path = "../contracts/link.rs"]
@@ -20,6 +22,7 @@ use crate::{
     world::{
         Shared,
         board::{LEDS, LINES, ROOT, SimBoard},
+        floor::SimFloor,
         hub::{BRANCH, SimLink},
         ledger::SimLedger,
         store::{SimStore, write},
@@ -120,6 +123,12 @@ fn board_leds() {
 fn ledgers() {
     let world = Shared::new();
     ledger::check(|| Box::new(SimLedger::new(&world)));
+}
+
+#[test]
+fn floors() {
+    let world = Shared::new();
+    floor::check(|| Box::new(SimFloor::new(&world)));
 }
 
 #[test]

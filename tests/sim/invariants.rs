@@ -17,7 +17,7 @@ use giter_edge::{
 use crate::{
     publisher::{Publisher, Wish, differences},
     world::{
-        Deed, Done, Durable, Shared, World,
+        Deed, Done, Durable, Shared, World, floor,
         hub::{BRANCH, Hub},
         ledger, store,
     },
@@ -37,6 +37,8 @@ pub(crate) struct Watch {
     is_ref_taken: bool,
     /// The story damaged a pack, which was not repaired yet.
     is_damaged: bool,
+    /// The device lost what it knew of the tips that it accepted, and has not come by it again.
+    is_forgetful: bool,
     /// An effect failed, so that files may lie about until the next start.
     is_untidy: bool,
 }
@@ -48,6 +50,21 @@ impl Watch {
 
     pub(crate) fn damaged(&mut self) {
         self.is_damaged = true;
+    }
+
+    /// The device lost its state: all of it, or the newest record.
+    pub(crate) fn forgot(&mut self) {
+        (self.is_damaged, self.is_forgetful) = (true, true);
+    }
+
+    /// Nothing is left by which the device could know what it had accepted or said.
+    pub(crate) fn begins_anew(&mut self) {
+        *self = Self { is_damaged: true, ..Self::default() };
+    }
+
+    /// Another board has put a status there that the device will take for its own.
+    pub(crate) fn twin_said(&mut self, commit: Oid, sequence: u64) {
+        (self.status, self.newest, self.sequence) = (Some(commit), Some(commit), sequence);
     }
 
     pub(crate) fn disturbed(&mut self) {
@@ -126,6 +143,7 @@ impl Watch {
         // A save that failed may have left a record that is seen and not durable: either may count after a cut.
         self.is_not_behind(&world.durable().record, publisher);
         let record = ledger::newest(&world.disk).expect("start: no ledger slot is sound");
+        let record = floor::raised(&world.disk, record);
         if let Some(tip) = record.tip.as_ref().filter(|_| !self.is_damaged) {
             let objects = store::load(&world.disk, &record.generation);
             let objects = objects.unwrap_or_else(|| panic!("objects: a pack of {} is damaged", tip.commit.short()));
@@ -144,6 +162,10 @@ impl Watch {
             found.unwrap_or_else(|| panic!("tip: {} was accepted, and is not sound", tip.short()))
         };
         let tip = record.tip.as_ref().map(|tip| number(tip.commit));
+        if self.is_forgetful && tip < self.tip {
+            return;
+        }
+        self.is_forgetful = false;
         assert!(tip >= self.tip, "floor: the tip fell from {:?} to {tip:?}", self.tip);
         assert!(record.advances >= self.advances, "floor: advances fell from {} to {}", self.advances, record.advances);
         (self.tip, self.advances) = (tip, record.advances);
@@ -206,7 +228,8 @@ fn is_tidy(world: &World, record: &Record) {
     assert_eq!(store::files(&world.disk), named, "bounded: the store is not swept");
 }
 
-fn status_of(commit: Oid, hub: &Hub) -> DeviceStatus {
+/// What a status commit at the hub says.
+pub(crate) fn status_of(commit: Oid, hub: &Hub) -> DeviceStatus {
     let tree = commit::parse(&object(commit, hub).data).unwrap().tree;
     let names = graph::below(&hub.objects, tree, &mut Default::default()).unwrap();
     status::decode(&object(names[1].0, hub).data).unwrap()

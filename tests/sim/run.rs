@@ -4,24 +4,25 @@
 //! rebooting or by the next tick, and the invariants are held against what came of it each time.
 
 use giter_edge::{
-    api::{Oid, Result, ledger::Record},
+    api::{DeviceStatus, Oid, Result, ledger::Record},
     codec::{config::Format, keyfile::SecretKey},
     git::seal::StatusSeal,
     reconcile::{
         apply::is_same_record,
-        ports::{Board, Ledger, Link, Store},
-        tick::{Agent, Ports, Reach, Settings, Tick},
+        ports::{Board, FloorCopy, Ledger, Link, Store},
+        tick::{Agent, Ports, Reach, Seal, Settings, Tick},
         verify::Policy,
     },
 };
 
 use crate::{
-    invariants::Watch,
+    invariants::{Watch, status_of},
     publisher::{DEVICE, Flaw, Publisher, Wish},
     world::{
         Shared, World,
         board::SimBoard,
         disk::Cache,
+        floor::{self, SimFloor},
         hub::SimLink,
         ledger::{self, SimLedger},
         store::SimStore,
@@ -34,6 +35,7 @@ pub(crate) struct Parts {
     pub(crate) store: Box<dyn Store>,
     pub(crate) board: Box<dyn Board>,
     pub(crate) ledger: Box<dyn Ledger>,
+    pub(crate) floor: Option<Box<dyn FloorCopy>>,
 }
 
 /// Makes the parts anew at each start.
@@ -46,6 +48,7 @@ pub(crate) fn sound_parts(world: &Shared) -> Parts {
         store: Box::new(SimStore::new(world)),
         board: Box::new(SimBoard::new(world)),
         ledger: Box::new(SimLedger::new(world)),
+        floor: Some(Box::new(SimFloor::new(world))),
     }
 }
 
@@ -110,9 +113,61 @@ impl Run {
         }
     }
 
-    /// The record as it stands on the disk.
+    /// The state folder is lost while the power is off.
+    pub(crate) fn lose_state(&mut self) {
+        self.world().dark.get_or_insert(Cache::Lazy);
+        self.world().disk.lose("state");
+        self.watch.forgot();
+        self.restart();
+    }
+
+    /// The second copy of the floor is lost.
+    pub(crate) fn lose_floor(&mut self) {
+        self.world().disk.lose("boot");
+    }
+
+    /// A bit of the second copy of the floor flips.
+    pub(crate) fn damage_floor(&mut self) {
+        self.world().disk.rot(floor::PATH);
+    }
+
+    /// A bit of the newest record flips while the power is off.
+    pub(crate) fn damage_newest_record(&mut self) {
+        self.world().dark.get_or_insert(Cache::Lazy);
+        let slot = ledger::newest_slot(&self.world().disk).expect("there is a record");
+        self.world().disk.rot(slot);
+        self.watch.forgot();
+        self.restart();
+    }
+
+    /// The status ref is deleted where the device remembers nothing: it is as a new one.
+    pub(crate) fn begin_anew(&mut self) {
+        self.world().hub.status = None;
+        self.watch.begins_anew();
+    }
+
+    /// Another board with this device's key and name says something on top of its last status.
+    pub(crate) fn hear_twin(&mut self) {
+        let last = self.record().status.expect("a status was made");
+        let status = DeviceStatus { sequence: last.sequence + 1, boot_id: [99; 16], ..self.said() };
+        let parent = self.world().hub.status;
+        let objects = self.seal.seal(&status, parent, 1_795_000_000, "the twin").unwrap();
+        let commit = objects[2].id;
+        self.world().hub.add(objects);
+        self.world().hub.status = Some(commit);
+        self.watch.twin_said(commit, status.sequence);
+    }
+
+    /// What the device said last.
+    pub(crate) fn said(&self) -> DeviceStatus {
+        let world = self.world();
+        status_of(world.hub.status.expect("the device said something"), &world.hub)
+    }
+
+    /// The record that counts, as it stands on the disk.
     pub(crate) fn record(&self) -> Record {
-        ledger::newest(&self.world.get().disk).expect("a ledger slot is sound")
+        let world = self.world.get();
+        floor::raised(&world.disk, ledger::newest(&world.disk).expect("a ledger slot is sound"))
     }
 
     /// What the story did so far only leads up to it: no fault is to strike there.
@@ -130,6 +185,15 @@ impl Run {
     /// Lets the device tick as far as the hub, until it was not disturbed and has nothing left to do.
     pub(crate) fn tick(&mut self) -> Tick {
         self.tick_as_far_as(Reach::Hub)
+    }
+
+    /// Lets the device tick once undisturbed, where it cannot come to what it knew before.
+    pub(crate) fn tick_that_is_lost(&mut self) -> Tick {
+        loop {
+            if let Some(tick) = self.undisturbed(|run| run.attempt(Reach::Hub)) {
+                return tick.expect("the agent starts and ticks");
+            }
+        }
     }
 
     pub(crate) fn tick_as_far_as(&mut self, reach: Reach) -> Tick {
@@ -214,6 +278,7 @@ fn ports<'a>(parts: &'a mut Parts, seal: &'a StatusSeal) -> Ports<'a> {
         store: &mut *parts.store,
         board: &mut *parts.board,
         ledger: &mut *parts.ledger,
+        floor: parts.floor.as_mut().map(|floor| &mut **floor as &mut dyn FloorCopy),
         seal,
     }
 }

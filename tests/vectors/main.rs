@@ -10,11 +10,12 @@ use giter_edge::{
         ledger::{Accepted, Charter, Generation, HubTraits, LastStatus, Owned, Record, Refused, Release},
         status::{Clock, Field},
     },
-    codec::{record, status},
+    codec::{floor, record, status},
 };
 
 const STATUS_V1: &[u8] = include_bytes!("status-v1.postcard");
 const RECORD_V1: &[u8] = include_bytes!("record-v1.bin");
+const FLOOR_V1: &[u8] = include_bytes!("floor-v1.bin");
 
 fn oid(byte: u8) -> Oid {
     Oid::new([byte; 20])
@@ -86,6 +87,7 @@ fn ledger_record() -> Record {
         time: 1_795_000_000 + i64::from(byte),
         signer: "ops@plant-7".into(),
         charter: (byte == 0x20).then(|| Charter { serial: 300, blob: oid(0x60), sha256: [7; 32], anchor: [8; 16] }),
+        reset: u64::from(byte == 0x20) * 300,
     };
     Record {
         serial: 300,
@@ -128,4 +130,11 @@ fn status_v1_reads_as_yaml() {
 fn record_v1_is_read_and_written() {
     assert_eq!(record::decode(RECORD_V1), Ok(ledger_record()));
     assert_eq!(record::encode(&ledger_record()).unwrap(), RECORD_V1);
+}
+
+#[test]
+fn floor_v1_is_read_and_written() {
+    let copy = ledger_record().floor(&"site-a/pump-07".parse().unwrap()).unwrap();
+    assert_eq!(floor::decode(FLOOR_V1), Ok(copy.clone()));
+    assert_eq!(floor::encode(&copy).unwrap(), FLOOR_V1);
 }

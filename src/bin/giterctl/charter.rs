@@ -155,6 +155,7 @@ impl Papers {
             time: self.date,
             signer: Box::default(),
             charter: in_force,
+            reset: 0,
         };
         judge(git, tip, Some(&floor), own.map_or(otherwise, |own| &own.roots), &self.exchange)
     }

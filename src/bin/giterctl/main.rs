@@ -16,6 +16,7 @@ mod keys;
 mod layout;
 mod lint;
 mod repository;
+mod reset;
 mod roots;
 mod sign;
 mod statusfile;
@@ -57,6 +58,7 @@ enum Verb {
     Lint(lint::Args),
     Verify(verify::Args),
     History(history::Args),
+    Reset(reset::Args),
     Decode(decode::Args),
     Trust(trust::Args),
     Demo(demo::Args),
@@ -80,6 +82,7 @@ fn run(Cli { repo, output, verb }: Cli) -> Result<Exit> {
         Verb::Lint(args) => lint::run(args, repo, output),
         Verb::Verify(args) => verify::run(args, &repo, output),
         Verb::History(args) => history::run(args, &repo, output),
+        Verb::Reset(args) => reset::run(args, &repo),
         Verb::Decode(args) => decode::run(args, output),
         Verb::Trust(args) => trust::run(args, &repo, output),
         Verb::Demo(args) => demo::run(args),

@@ -14,11 +14,10 @@ use giter_edge::{
 };
 use serde::Deserialize;
 
+/// Most bytes of either file.
+pub(crate) use giter_edge::api::limits::STATUS_FILE_BYTES as BYTES;
 /// The names a status can have in its commit's tree.
-pub(crate) const NAMES: [&str; 2] = ["status.postcard", "status.yaml"];
-
-/// Most bytes of either file. The YAML takes about four times the bytes of the compact form.
-pub(crate) const BYTES: usize = 8 * limits::STATUS_BYTES;
+pub(crate) use giter_edge::codec::status::FILES as NAMES;
 
 /// Reads either file.
 ///

@@ -1,14 +1,17 @@
 //! `giterd check`: everything a sync depends on, tried one by one, each problem with its cure.
 
-use std::{fs, process::ExitCode};
+use std::{fs, path::Path, process::ExitCode};
 
 use giter_edge::{
     api::{Error, Exit, Oid, Reason, Result},
     cli::{self, Output},
     codec::{config::Config, yaml},
-    disk::{SlotLedger, StateLock},
+    disk::{FloorFile, SlotLedger, StateLock},
     link,
-    reconcile::ports::{Board, Ledger},
+    reconcile::{
+        ports::{Board, FloorCopy, Ledger},
+        tick::believable,
+    },
 };
 use rustix::fs::{Access, access};
 use serde::Serialize;
@@ -52,7 +55,11 @@ pub fn check(args: &Args) -> Result<ExitCode> {
     if let Some(identity) = &config.link.identity {
         checks.push(check("ssh key", link::check_identity(identity).map(|()| identity.display().to_string())));
     }
-    checks.extend([check("state", state(&config)), check("board", board(&config)), check("files", files(&config))]);
+    checks.push(check("state", state(&config)));
+    if let Some(path) = &config.trust.floor {
+        checks.push(check("floor", floor(&config, path)));
+    }
+    checks.extend([check("board", board(&config)), check("files", files(&config))]);
     // What stands before is what the resources are read with: said once is enough.
     if checks.iter().all(|check| check.result.is_ok()) {
         checks.extend(resources(args));
@@ -81,6 +88,28 @@ fn state(config: &Config) -> Result<String> {
         Ok(_) => Ok(format!("{folder} can be written")),
         Err(error) if error.reason() == Reason::StateLocked => Ok(format!("{folder} is in use by a running giterd")),
         Err(error) => Err(error),
+    }
+}
+
+/// The floor's second copy is sound, as high as the ledger, and can be written. A ledger that cannot be read is told of
+/// elsewhere.
+fn floor(config: &Config, path: &Path) -> Result<String> {
+    let mut file = FloorFile::new(path);
+    let record = SlotLedger::new(&config.state).load().unwrap_or_default();
+    let pinned = config.trust.exchange.as_ref().or(record.exchange.as_ref());
+    let copy = believable(file.load()?, &config.device, pinned)?;
+    access(file.folder(), Access::WRITE_OK | Access::EXEC_OK)
+        .map_err(|error| Error::state(format!("{} cannot be written", file.folder().display()), error.into()))?;
+    let path = path.display();
+    match copy {
+        _ if copy.as_ref().map_or(0, |floor| floor.advances) < record.advances => {
+            let what = format!("{path} is behind the ledger, which knows of {} accepted commits", record.advances);
+            Err(Error::new(Reason::FloorDamaged, what).hint("restart giterd run, which writes it at its start"))
+        }
+        None => Ok(format!("{path} is written with the first accepted commit")),
+        Some(floor) => {
+            Ok(format!("{path} holds {}, the last of {} accepted", floor.tip.commit.short(), floor.advances))
+        }
     }
 }
 
@@ -142,8 +171,10 @@ fn status_ref(config: &Config, hub: Option<Oid>) -> Result<()> {
         return Ok(());
     }
     let what = format!("the status ref of {} is at {}, where this device did not put it", config.device, hub.short());
-    Err(Error::new(Reason::StatusRefMoved, what)
-        .hint("find out who moved it; then delete the ref on the hub, and the device begins a new chain"))
+    Err(Error::new(Reason::StatusRefMoved, what).hint(
+        "giterd goes on from there if this device's key signed it; else find out who moved it, then delete the ref on \
+             the hub, and the device begins a new chain",
+    ))
 }
 
 fn print(checks: &[Check], output: Output) -> Result<()> {

@@ -14,12 +14,12 @@ use giter_edge::{
         keyfile::SecretKey,
         signers::Keyring,
     },
-    disk::{SlotLedger, StateLock},
+    disk::{FloorFile, SlotLedger, StateLock},
     drivers::{self, Drivers},
     git::{seal::StatusSeal, store::PackStore},
     link::{self, Cancel},
     reconcile::{
-        ports::{Board, Link},
+        ports::{Board, FloorCopy, Link},
         tick::{Agent, Ports, Settings},
     },
 };
@@ -39,6 +39,7 @@ pub struct Device {
     link: Box<dyn Link>,
     store: PackStore,
     ledger: SlotLedger,
+    floor: Option<FloorFile>,
     seal: StatusSeal,
     settings: Settings,
     _lock: StateLock,
@@ -61,7 +62,8 @@ impl Device {
         let cancel = cancel()?;
         let link = link::open(&link_settings(&config), hub, cancel.clone())?;
         let store = PackStore::open(&store_folder(&config))?;
-        Ok(Self { config, board, cancel, link, store, ledger, seal, settings, _lock: lock })
+        let floor = config.trust.floor.as_deref().map(FloorFile::new);
+        Ok(Self { config, board, cancel, link, store, ledger, floor, seal, settings, _lock: lock })
     }
 
     /// The adapters behind the ports.
@@ -71,6 +73,7 @@ impl Device {
             store: &mut self.store,
             board: &mut self.board,
             ledger: &mut self.ledger,
+            floor: self.floor.as_mut().map(|floor| floor as &mut dyn FloorCopy),
             seal: &self.seal,
         }
     }
@@ -192,7 +195,7 @@ pub fn board(config: &Config) -> Result<Drivers> {
 /// What makes this device itself: who could write there through a `File` could make himself the root of trust.
 fn own_files(config: &Config) -> Vec<PathBuf> {
     let Config { file, state, link, trust, status, sim_file, .. } = config;
-    let optional = [&link.identity, &link.known_hosts, sim_file].into_iter().flatten();
+    let optional = [&link.identity, &link.known_hosts, &trust.floor, sim_file].into_iter().flatten();
     [file, state, &trust.root, &status.key].into_iter().chain(optional).cloned().collect()
 }
 

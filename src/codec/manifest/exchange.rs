@@ -46,7 +46,7 @@ fn publisher(node: &Node, path: Path<'_>, sink: &Sink<'_>) -> Option<Publisher> 
 }
 
 /// The id is hexadecimal, so it may look like a number; it is read as it is written.
-fn id(node: &Node) -> Result<ExchangeId, String> {
+pub(super) fn id(node: &Node) -> Result<ExchangeId, String> {
     match node.scalar() {
         Some(id) => id.parse::<ExchangeId>().map_err(|wrong| wrong.to_string()),
         None => word(node),
@@ -59,6 +59,11 @@ fn branch(node: &Node) -> Result<Box<str>, String> {
         return Err("expected a branch's short name, such as main".into());
     }
     Ok(name)
+}
+
+/// A pattern in a list of them.
+pub(super) fn patterns(node: &Node, path: Path<'_>, sink: &Sink<'_>) -> Option<Box<str>> {
+    item(node, path, sink, pattern)
 }
 
 fn pattern(node: &Node) -> Result<Box<str>, String> {

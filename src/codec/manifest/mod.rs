@@ -23,6 +23,7 @@ mod led;
 mod metadata;
 mod node;
 mod place;
+mod reset;
 
 use std::{rc::Rc, str::FromStr, sync::Arc};
 
@@ -34,8 +35,8 @@ use self::{
 };
 pub use self::{metadata::AFTER, node::Node, place::Mark};
 use crate::api::{
-    API_VERSION, Device, Exchange, Finding, Findings, Kind, Name, Oid, Reason, Resource, ResourceKey, Spec, limits,
-    resource::Origin,
+    API_VERSION, Device, Exchange, Finding, Findings, Kind, Name, Oid, Reason, Reset, Resource, ResourceKey, Spec,
+    limits, resource::Origin,
 };
 
 /// The kind of the resource in which a device's folder speaks of the device itself.
@@ -124,20 +125,39 @@ fn of_the_device(root: &Node) -> Box<[(&'static str, (u32, u32))]> {
 ///
 /// All that is wrong with it.
 pub fn parse_exchange(path: &str, bytes: &[u8]) -> Result<Exchange, Findings> {
-    let (mut findings, mut charter, mut documents) = (Findings::default(), None, 0);
+    only(path, bytes, ["the charter", "Exchange"], exchange)
+}
+
+/// Reads a reset, which is one document of kind Reset.
+///
+/// # Errors
+///
+/// All that is wrong with it.
+pub fn parse_reset(path: &str, bytes: &[u8]) -> Result<Reset, Findings> {
+    only(path, bytes, ["a reset", "Reset"], reset)
+}
+
+/// Reads a file that is one document.
+fn only<T>(
+    path: &str,
+    bytes: &[u8],
+    [what, kind]: [&str; 2],
+    read: fn(&Node, &Sink<'_>) -> Option<T>,
+) -> Result<T, Findings> {
+    let (mut findings, mut only, mut documents) = (Findings::default(), None, 0);
     each(path, bytes, &mut findings, |root, sink| {
         documents += 1;
         if documents == 1 {
-            charter = exchange(root, sink);
+            only = read(root, sink);
         } else {
-            sink.say(Reason::InvalidValue, root.mark(), Path::Root, "the charter is one document; remove this one");
+            sink.say(Reason::InvalidValue, root.mark(), Path::Root, format!("{what} is one document; remove this one"));
         }
     });
     if documents == 0 && findings.is_empty() {
-        findings.push(of_file(path, Reason::MissingField, "the file has no document of kind Exchange"));
+        findings.push(of_file(path, Reason::MissingField, &format!("the file has no document of kind {kind}")));
     }
-    match charter {
-        Some(charter) => findings.or(charter),
+    match only {
+        Some(only) => findings.or(only),
         None => Err(findings),
     }
 }
@@ -201,6 +221,7 @@ fn resource(root: &Node, sink: &Sink<'_>) -> Option<(ResourceKey, Vec<ResourceKe
     let kind = envelope.kind(|kind| match (Kind::from_str(kind), kind) {
         (Ok(kind), _) => Ok(kind),
         (Err(()), "Exchange") => Err("an Exchange stands in exchange.yaml at the root of the exchange".into()),
+        (Err(()), "Reset") => Err("a Reset stands in reset.yaml at the root of the exchange".into()),
         (Err(()), _) => {
             let kinds: Vec<String> = Kind::ALL.iter().map(ToString::to_string).collect();
             Err(format!("unknown kind {}; there are {}, {DEVICE}", clipped(kind), kinds.join(", ")))
@@ -251,6 +272,24 @@ fn exchange(root: &Node, sink: &Sink<'_>) -> Option<Exchange> {
     let (name, spec): (Name, exchange::Spec) = (metadata?.name?, spec?);
     let exchange::Spec { id, serial, branch, verify, roots, publishers } = spec;
     Some(Exchange { name, id, serial, branch, verify, roots, publishers })
+}
+
+fn reset(root: &Node, sink: &Sink<'_>) -> Option<Reset> {
+    let mut envelope = Envelope::read(root, sink)?;
+    let kind = envelope.kind(|kind| match kind {
+        "Reset" => Ok(()),
+        other => Err(format!("a reset's kind is Reset, not {}", clipped(other))),
+    });
+    let metadata = envelope.metadata();
+    let spec = envelope.spec(kind.is_some()).and_then(|mut fields| {
+        let spec = reset::read(&mut fields, sink);
+        fields.finish();
+        spec
+    });
+    envelope.fields.finish();
+    let (name, spec): (Name, reset::Spec) = (metadata?.name?, spec?);
+    let reset::Spec { exchange, serial, devices, commit } = spec;
+    Some(Reset { name, exchange, serial, devices, commit })
 }
 
 /// The fields that every kind has.

@@ -63,7 +63,8 @@ impl Memory {
 
     fn decode(&self, tree: Oid) -> Result<Desired> {
         let commit = Oid::new([1; 20]);
-        let verified = Verified::by_ledger(&Accepted { commit, tree, time: 0, signer: "ops".into(), charter: None });
+        let verified =
+            Verified::by_ledger(&Accepted { commit, tree, time: 0, signer: "ops".into(), charter: None, reset: 0 });
         decode(&verified, self, &"pump-07".parse().unwrap())
     }
 

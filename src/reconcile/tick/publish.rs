@@ -5,10 +5,10 @@
 //! each status, and no sequence number twice. A status that did not arrive is pushed again as it is, for as long as the
 //! agent runs and nothing in it changed; otherwise another takes its place, and the sequence shows the gap.
 
-use super::{Agent, LastPush, Moment, Ports, Published, Tick};
+use super::{Agent, LastPush, Moment, Ports, Published, Tick, own_status::Stray};
 use crate::{
     api::{
-        DeviceId, Error, Oid, Reason, Result,
+        Error, Oid, Reason, Result,
         ledger::{LastStatus, Record},
         object::NewObject,
     },
@@ -56,7 +56,7 @@ impl Agent {
 
     fn is_due(&mut self, standing: &Standing, digest: [u8; 16], now: Moment) -> bool {
         let news = self.record.status.as_ref().is_none_or(|last| last.digest != digest);
-        !standing.delivered || news || self.heartbeat_is_due(now)
+        !standing.delivered || news || self.went_back.is_some() || self.heartbeat_is_due(now)
     }
 
     fn heartbeat_is_due(&mut self, now: Moment) -> bool {
@@ -69,7 +69,28 @@ impl Agent {
             (Some(hub), Some(last)) if hub == last.commit => Ok(Standing { parent: Some(hub), delivered: true }),
             (hub, Some(last)) if hub == last.parent => Ok(Standing { parent: hub, delivered: false }),
             (None, _) => Ok(Standing { parent: None, delivered: false }),
-            (Some(hub), last) => Err(ref_moved(&self.settings.device, hub, last.as_ref())),
+            (Some(hub), last) => Err(self.ref_moved(hub, last.as_ref())),
+        }
+    }
+
+    /// Whether the status ref is where the record can explain it.
+    pub(super) fn knows_status(&self, listing: &Listing) -> bool {
+        self.standing(listing).is_ok()
+    }
+
+    fn ref_moved(&self, hub: Oid, last: Option<&LastStatus>) -> Error {
+        let mine = last.map_or("this device has made no status yet".into(), |last| {
+            format!("the last status of this device is {}", last.commit.short())
+        });
+        let what = format!("the status ref of {} is at {}, and {mine}", self.settings.device, hub.short());
+        let error = Error::new(Reason::StatusRefMoved, what);
+        match self.stray.as_ref().filter(|(stray, _)| *stray == hub) {
+            Some((_, Stray::Twin)) => error.hint(
+                "this device's key signed it: find the other board that has the key, and give it a name and a key of its \
+                 own; then restart giterd",
+            ),
+            Some((_, Stray::Strange(why))) => error.hint(MOVED).caused_by(why.as_str()),
+            None => error.hint(MOVED),
         }
     }
 
@@ -81,7 +102,7 @@ impl Agent {
         parent: Option<Oid>,
         digest: [u8; 16],
     ) -> Result<Unsent> {
-        let message = report::message(&tick.status, self.news.values());
+        let message = report::message(&tick.status, self.went_back.iter().chain(self.news.values()));
         let objects = ports.seal.seal(&tick.status, parent, now.time, &message)?;
         let status = LastStatus { commit: objects[2].id, parent, sequence: tick.status.sequence, digest };
         Ok(Unsent { status, objects })
@@ -102,16 +123,10 @@ impl Agent {
             return Err(error);
         }
         self.last_push = Some(now.uptime);
+        self.went_back = None;
         self.news.clear();
         Ok(Published::Pushed(LastPush { commit, sequence }))
     }
 }
 
-fn ref_moved(device: &DeviceId, hub: Oid, last: Option<&LastStatus>) -> Error {
-    let mine = last.map_or("this device has made no status yet".into(), |last| {
-        format!("the last status of this device is {}", last.commit.short())
-    });
-    let what = format!("the status ref of {device} is at {}, and {mine}", hub.short());
-    Error::new(Reason::StatusRefMoved, what)
-        .hint("find out who moved it; then delete the ref on the hub, and the device begins a new chain")
-}
+const MOVED: &str = "find out who moved it; then delete the ref on the hub, and the device begins a new chain";

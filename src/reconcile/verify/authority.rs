@@ -117,7 +117,8 @@ impl Authority {
             return Ok(());
         }
         match self.follow(papers, false, at, objects) {
-            Err(error) if error.reason() == Reason::CharterUntrusted => Ok(()),
+            // An older charter stands where a reset leads.
+            Err(error) if matches!(error.reason(), Reason::CharterUntrusted | Reason::CharterRollback) => Ok(()),
             resumed => resumed,
         }
     }
@@ -141,6 +142,16 @@ impl Authority {
     /// Whether the charter in force was taken from exactly these papers, so that whoever has them brings nothing new.
     pub(super) fn has_taken(&self, papers: Papers) -> bool {
         self.taken == Some(papers)
+    }
+
+    /// Who may sign charters and resets.
+    pub(super) fn roots(&self) -> &Keyring {
+        &self.roots
+    }
+
+    /// The exchange, if that is known.
+    pub(super) fn exchange(&self) -> Option<&ExchangeId> {
+        self.exchange.as_ref()
     }
 
     /// Whose the key is, if its signature on a commit counts at the given second since 1970.
@@ -224,7 +235,7 @@ impl Authority {
     }
 }
 
-fn blob(objects: &dyn Objects, path: &str, leaf: Leaf, limit: usize) -> Result<Vec<u8>> {
+pub(super) fn blob(objects: &dyn Objects, path: &str, leaf: Leaf, limit: usize) -> Result<Vec<u8>> {
     let no_file = || Error::new(Reason::BadTreeEntry, format!("{path} is not a file"));
     if leaf.kind != EntryKind::File {
         return Err(no_file());

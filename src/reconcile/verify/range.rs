@@ -106,7 +106,8 @@ impl Range {
     }
 }
 
-const FORWARD: &str = "push a new commit on top of the accepted one; to go back to older specs, use git revert";
+const FORWARD: &str = "push a new commit on top of the accepted one; to go back to older specs, use git revert; where \
+    the accepted commit is lost, a root can allow it: giterctl reset";
 
 pub(super) fn rewound(tip: Oid, floor: &Accepted) -> Error {
     let what = format!("the branch was rewound from {} to the older {}", floor.commit.short(), tip.short());

@@ -9,7 +9,7 @@ use gix::objs::{TreeRefIter, tree::EntryKind as GitKind};
 
 use crate::{
     api::{DeviceId, Error, Oid, Reason, Result, limits},
-    codec::charter,
+    codec::{charter, reset},
     reconcile::{
         decode::{Entry, EntryKind, GitTree, Source},
         ports::{ObjectKind, Objects},
@@ -30,10 +30,18 @@ pub(super) struct Papers {
     pub(super) signatures: Option<Leaf>,
 }
 
+/// A reset and its signatures, each where it is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Resets {
+    pub(super) reset: Option<Leaf>,
+    pub(super) signatures: Option<Leaf>,
+}
+
 /// Everything in a tree that the device reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Scope {
     pub(super) papers: Papers,
+    pub(super) resets: Resets,
     /// The device's folder.
     pub(super) folder: Option<Leaf>,
 }
@@ -45,14 +53,19 @@ impl Scope {
     ///
     /// `PackInvalid` if a tree on the way is missing, `BadTreeEntry` if one is malformed.
     pub(super) fn of_tree(objects: &dyn Objects, root: Oid, device: &DeviceId) -> Result<Self> {
-        let [charter, signatures, mut folder] = find(objects, root, [charter::PATH, charter::SIGNATURE_PATH, "specs"])?;
+        let names = [charter::PATH, charter::SIGNATURE_PATH, reset::PATH, reset::SIGNATURE_PATH, "specs"];
+        let [charter, charter_signatures, reset, reset_signatures, mut folder] = find(objects, root, names)?;
         for name in device.as_str().split('/') {
             folder = match folder {
                 Some(Leaf { kind: EntryKind::Folder, id }) => find(objects, id, [name])?[0],
                 _ => None,
             };
         }
-        Ok(Self { papers: Papers { charter, signatures }, folder })
+        Ok(Self {
+            papers: Papers { charter, signatures: charter_signatures },
+            resets: Resets { reset, signatures: reset_signatures },
+            folder,
+        })
     }
 }
 

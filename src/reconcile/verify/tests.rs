@@ -10,6 +10,7 @@ use crate::{
 };
 
 mod charters;
+mod resets;
 
 const TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
 
@@ -101,6 +102,7 @@ fn floor(number: u32) -> Accepted {
         time: number.into(),
         signer: "ops".into(),
         charter: None,
+        reset: 0,
     }
 }
 
@@ -130,7 +132,7 @@ fn the_first_tip_stands_alone() {
     world.signed(9, &[8]);
     let verified = verify_by(&world, 9, None, Policy::Range).unwrap();
     let expected =
-        Accepted { commit: id(9), tree: TREE.parse().unwrap(), time: 9, signer: "ops".into(), charter: None };
+        Accepted { commit: id(9), tree: TREE.parse().unwrap(), time: 9, signer: "ops".into(), charter: None, reset: 0 };
     assert_eq!(verified.accepted(), &expected);
 }
 

@@ -95,6 +95,13 @@ impl Disk {
         }
     }
 
+    /// A folder is gone, with all that is below it.
+    pub(crate) fn lose(&mut self, folder: &str) {
+        let inside = |path: &String| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+        self.seen.retain(|path, _| !inside(path));
+        self.durable.retain(|path, _| !inside(path));
+    }
+
     /// The power goes, and comes back.
     pub(crate) fn cut(&mut self, cache: Cache) {
         let mut dice = Dice::new(if let Cache::Mixed(seed) = cache { seed } else { 0 });

@@ -34,12 +34,13 @@ impl Hub {
 
     /// What a fetch of `want` brings to who has `have`.
     fn between(&self, want: Oid, have: Option<Oid>) -> Result<Vec<NewObject>> {
-        let missing = || Error::new(Reason::ProtocolError, "the hub has no such commit");
+        let missing = || Error::new(Reason::CommitNotFound, "the hub has no such commit");
         let mut seen = HashSet::new();
         let mut names = Vec::new();
         if let Some(have) = have {
-            let tree = graph::lineage(&self.objects, have)?.ok_or_else(missing)?.tree;
-            graph::below(&self.objects, tree, &mut seen)?;
+            if let Some(lineage) = graph::lineage(&self.objects, have)? {
+                graph::below(&self.objects, lineage.tree, &mut seen)?;
+            }
         }
         let known = have.map(|have| self.ancestors(have)).transpose()?.unwrap_or_default();
         let mut commits = vec![want];

@@ -33,6 +33,11 @@ pub(crate) fn newest(disk: &Disk) -> Option<Record> {
     }
 }
 
+/// The slot of the newest sound record.
+pub(crate) fn newest_slot(disk: &Disk) -> Option<&'static str> {
+    sound(disk).map(|(slot, _)| SLOTS[slot])
+}
+
 fn sound(disk: &Disk) -> Option<(usize, Record)> {
     let read = |slot: usize| Some((slot, record::decode(disk.read(SLOTS[slot])?).ok()?));
     (0..SLOTS.len()).filter_map(read).max_by_key(|(_, record)| record.serial)

@@ -1,7 +1,7 @@
-//! The simulated world: a hub, a disk, a board and a clock in memory, and the four ports over them.
+//! The simulated world: a hub, a disk, a board and a clock in memory, and the ports over them.
 //!
 //! ```text
-//! SimLink --> hub        SimStore, SimLedger --> disk        SimBoard --> board
+//! SimLink --> hub   SimStore, SimLedger, SimFloor --> disk   SimBoard --> board
 //!    `------------------------ each effect is numbered ------------------'
 //! ```
 //!
@@ -12,6 +12,7 @@
 pub(crate) mod board;
 pub(crate) mod dice;
 pub(crate) mod disk;
+pub(crate) mod floor;
 pub(crate) mod hub;
 pub(crate) mod ledger;
 pub(crate) mod store;
@@ -22,7 +23,10 @@ use std::{
 };
 
 use giter_edge::{
-    api::{Error, Oid, Reason, Result, ledger::Record},
+    api::{
+        Error, Oid, Reason, Result,
+        ledger::{Generation, Record},
+    },
     reconcile::{goal::Step, tick::Moment},
 };
 
@@ -162,8 +166,9 @@ impl World {
 
     pub(crate) fn durable(&self) -> Durable {
         let disk = self.disk.at_worst();
-        let record = ledger::newest(&disk).unwrap_or_default();
-        let is_whole = |generation| store::load(&disk, generation).is_some();
+        let record = floor::raised(&disk, ledger::newest(&disk).unwrap_or_default());
+        let is_whole =
+            |generation: &Generation| !generation.packs.is_empty() && store::load(&disk, generation).is_some();
         let tip_is_whole = is_whole(&record.generation);
         let previous_is_whole = record.previous.as_ref().is_some_and(|(_, generation)| is_whole(generation));
         Durable { record, tip_is_whole, previous_is_whole }

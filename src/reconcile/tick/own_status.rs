@@ -1,0 +1,148 @@
+//! The device's own last status at the hub, where the ledger does not know it: after the state folder was lost or put
+//! back, the ledger's newest slot has rotted, or the hub was restored from a backup.
+//!
+//! What the device itself has signed it goes on from: the chain with the numbers in it, and the tip that it says was
+//! accepted, which is the floor then. It does so once in a start. Two boards with one key would else take the ref from
+//! each other for ever.
+
+use super::{Agent, Ports, going_back::may_be_allowed, recover::gone, sync::with_tip};
+use crate::{
+    api::{
+        Error, Oid, Reason, Result,
+        ledger::{Accepted, Record},
+    },
+    reconcile::{chain::Own, decode::decode, ports::Listing, verify::verify},
+};
+
+/// Whose a status is that the record does not know.
+#[derive(Clone, Debug)]
+pub(super) enum Stray {
+    /// Not this device's; says why.
+    Strange(String),
+    /// Signed by the device's own key, when it had taken one up already.
+    Twin,
+}
+
+impl Agent {
+    /// Brings back a floor, or the objects of one, that were lost here. Where the hub has lost them too, a reset at the
+    /// branch's tip may allow to go on from there: the tip that was accepted then.
+    pub(super) fn recover_floor(&mut self, ports: &mut Ports<'_>, listing: Listing) -> Result<Option<Accepted>> {
+        let own = self.own_status(ports, listing)?;
+        let unknown = own.as_ref().filter(|own| self.knows_less_than(own)).cloned();
+        if let (Some(own), None) = (&own, &unknown) {
+            self.take_up(ports, own)?;
+        }
+        if unknown.is_some() {
+            // A status that contradicted the one at the hub would bury what that one knows.
+            self.listing = None;
+        }
+        let restored = if self.damaged { self.restore(ports) } else { Ok(()) };
+        let recovered = restored.and_then(|()| unknown.as_ref().map_or(Ok(()), |own| self.accept_again(ports, own)));
+        let accepted = match recovered {
+            Ok(()) => None,
+            Err(error) if may_be_allowed(&error) => {
+                Some(self.go_back(ports, listing.branch, unknown.as_ref(), error)?)
+            }
+            Err(error) => return Err(error),
+        };
+        self.listing = Some(listing);
+        Ok(accepted)
+    }
+
+    /// The status that the ref shows, if the record does not know it, and it is the device's own and may be taken up.
+    fn own_status(&mut self, ports: &mut Ports<'_>, listing: Listing) -> Result<Option<Own>> {
+        let Some(hub) = listing.status.filter(|_| !self.knows_status(&listing)) else { return Ok(None) };
+        if self.stray.as_ref().is_some_and(|(known, _)| *known == hub) {
+            return Ok(None);
+        }
+        let stray = match self.fetch_status(ports, hub) {
+            Ok(own) if !self.has_taken_up => return Ok(Some(own)),
+            Ok(_) => Stray::Twin,
+            Err(error) if error.reason() == Reason::StatusRefMoved => Stray::Strange(error.one_line()),
+            Err(error) => return Err(error),
+        };
+        self.stray = Some((hub, stray));
+        Ok(None)
+    }
+
+    fn fetch_status(&self, ports: &mut Ports<'_>, hub: Oid) -> Result<Own> {
+        let mut quarantine = ports.store.quarantine(&Default::default())?;
+        if let Err(error) = ports.link.fetch(hub, None, &mut *quarantine) {
+            // Who may write the ref must not keep the specs from being followed by what he puts there.
+            let is_its_fault = |reason| {
+                use Reason::{BadCommit, BadTreeEntry, CommitNotFound, FileTooLarge, PackInvalid, PackTooLarge};
+                matches!(reason, BadCommit | BadTreeEntry | CommitNotFound | FileTooLarge | PackInvalid | PackTooLarge)
+            };
+            if !is_its_fault(error.reason()) {
+                return Err(error);
+            }
+            ports.link.list()?;
+            let what = format!("{} cannot be fetched", hub.short());
+            return Err(Error::new(Reason::StatusRefMoved, what).caused_by(error));
+        }
+        Own::prove(hub, &self.settings.device, &ports.seal.key(), &*quarantine)
+    }
+
+    /// Whether a status tells of a tip that was accepted after the record's.
+    fn knows_less_than(&self, own: &Own) -> bool {
+        let tip = self.record.tip.as_ref().map(|tip| tip.commit);
+        let is_later = tip.is_none() || own.claim.advances > self.record.advances;
+        is_later && own.claim.observed_revision.is_some_and(|observed| Some(observed) != tip)
+    }
+
+    /// Fetches the tip that the device says it had accepted, and judges it as any other: on top of the record's tip, or
+    /// as a first one. What it asks for is not judged; it is the floor all the same.
+    fn accept_again(&mut self, ports: &mut Ports<'_>, own: &Own) -> Result<()> {
+        let Some(tip) = own.claim.observed_revision else { return Ok(()) };
+        let floor = self.record.tip.as_ref().map(|tip| tip.commit);
+        let mut quarantine = ports.store.quarantine(&self.record.generation)?;
+        ports.link.fetch(tip, floor, &mut *quarantine).map_err(|error| gone(tip, error))?;
+        let verified = match verify(tip, &self.trust(), &*quarantine) {
+            Ok(verified) => verified,
+            // What the record has is the later one.
+            Err(error) if error.reason() == Reason::Rewound => {
+                drop(quarantine);
+                return self.take_up(ports, own);
+            }
+            Err(error) => return Err(not_accepted_again(own, tip, error)),
+        };
+        let desired = decode(&verified, &*quarantine, &self.settings.device).ok();
+        let exchange = desired.and_then(|desired| desired.exchange);
+        if exchange.is_some() {
+            self.check_is_of_exchange(exchange.as_ref())?;
+        }
+        let generation = quarantine.promote(tip)?;
+        let record = follow(with_tip(self.record.clone(), &verified, generation, exchange), own);
+        self.reinstate(ports, record)?;
+        self.has_taken_up = true;
+        Ok(())
+    }
+
+    /// Goes on from a status of its own.
+    fn take_up(&mut self, ports: &mut Ports<'_>, own: &Own) -> Result<()> {
+        self.save(ports, follow(self.record.clone(), own))?;
+        self.has_taken_up = true;
+        Ok(())
+    }
+}
+
+/// The record, so that what is said next follows a status that it did not know.
+pub(super) fn follow(record: Record, own: &Own) -> Record {
+    let Own { commit, claim, .. } = own;
+    let (sequence, commit) = (claim.sequence, commit.short());
+    log::warn!(
+        "the ledger did not know status {sequence} at {commit}, which this device signed: it goes on from there"
+    );
+    let status = Some(own.as_last(record.status.as_ref()));
+    Record { status, advances: record.advances.max(claim.advances), ..record }
+}
+
+fn not_accepted_again(own: &Own, tip: Oid, error: Error) -> Error {
+    let (status, tip) = (own.commit.short(), tip.short());
+    let what = format!("{tip}, which the status {status} of this device says was accepted, is refused");
+    let hint = match error.get_hint() {
+        Some(hint) => format!("{hint}; or delete the status ref at the hub, and the device begins anew"),
+        None => "delete the status ref at the hub, and the device begins anew".into(),
+    };
+    Error::new(error.reason(), what).hint(hint).caused_by(error)
+}

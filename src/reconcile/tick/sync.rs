@@ -1,0 +1,196 @@
+//! The left half of a tick: a new tip is fetched, judged, and accepted or refused.
+
+use super::{Agent, Ports, going_back::may_be_allowed, own_status::follow};
+use crate::{
+    api::{
+        Class, Error, ExchangeId, Oid, Reason, Result,
+        ledger::{Accepted, Generation, Record, Refused},
+    },
+    reconcile::{
+        apply::{self, Bound},
+        chain::Own,
+        decode::decode,
+        ports::{Board, Objects},
+        verify::{Permit, Trust, Verified, verify},
+    },
+};
+
+impl Agent {
+    pub(super) fn sync(&mut self, ports: &mut Ports<'_>) -> Result<Option<Accepted>> {
+        let listing = ports.link.list()?;
+        self.listing = Some(listing);
+        self.check_exchange()?;
+        if let Some(accepted) = self.recover_floor(ports, listing)? {
+            return Ok(Some(accepted));
+        }
+        let floor = self.record.tip.as_ref().map(|tip| tip.commit);
+        if floor == Some(listing.branch) {
+            if self.record.refused.is_some() {
+                self.save(ports, Record { refused: None, ..self.record.clone() })?;
+            }
+            return Ok(None);
+        }
+        if let Some(refused) = &self.record.refused
+            && (refused.tip, refused.inputs) == (listing.branch, self.settings.inputs)
+            && let Some(error) = verdict_of(refused)
+        {
+            return Err(error);
+        }
+        let verdict = self.consider(ports, listing.branch, floor);
+        if let Err(error) = &verdict
+            && matches!(error.reason().class(), Class::FixManifest | Class::FixKeys)
+        {
+            // Without a record of it the tip is only looked at again.
+            if let Err(unsaved) = self.refuse(ports, listing.branch, error) {
+                log::warn!("cannot record that {} was refused: {}", listing.branch.short(), unsaved.one_line());
+            }
+        }
+        verdict.map(Some)
+    }
+
+    /// Takes a new tip through quarantine; when this returns well, it is accepted and durable.
+    fn consider(&mut self, ports: &mut Ports<'_>, tip: Oid, floor: Option<Oid>) -> Result<Accepted> {
+        let mut quarantine = ports.store.quarantine(&self.record.generation)?;
+        let fetched = ports.link.fetch(tip, floor, &mut *quarantine);
+        let is_there = fetched.is_ok();
+        let judged = fetched.and_then(|()| {
+            let verified = verify(tip, &self.trust(), &*quarantine)?;
+            self.judge(verified, &*quarantine, ports.board)
+        });
+        match judged {
+            Err(error) if may_be_allowed(&error) => {
+                if is_there && matches!(Permit::at(tip, &self.trust(), &*quarantine), Ok(None)) {
+                    return Err(error);
+                }
+                drop(quarantine);
+                self.go_back(ports, tip, None, error)
+            }
+            judged => {
+                let judged = judged?;
+                let generation = quarantine.promote(tip)?;
+                self.accept(ports, judged, generation, None)
+            }
+        }
+    }
+
+    /// Makes a tip that was judged the accepted one; when this returns well, that is durable. It is the last that the
+    /// device's own status at the hub knew of, too, if that is given.
+    pub(super) fn accept(
+        &mut self,
+        ports: &mut Ports<'_>,
+        judged: Judged,
+        generation: Generation,
+        own: Option<&Own>,
+    ) -> Result<Accepted> {
+        let Judged { verified, exchange, bound } = judged;
+        let known = own.map_or(self.record.clone(), |own| follow(self.record.clone(), own));
+        let owned = apply::take_in_hand(&known.owned, &bound);
+        self.save(ports, Record { owned, ..with_tip(known, &verified, generation, exchange) })?;
+        self.has_taken_up |= own.is_some();
+        self.bound = Some(bound);
+        (self.decode_error, self.damaged) = (None, false);
+        self.sweep(ports);
+        Ok(verified.accepted().clone())
+    }
+
+    /// The exchange that was pinned is the one that the operator names.
+    fn check_exchange(&self) -> Result<()> {
+        match (&self.record.exchange, &self.settings.exchange) {
+            (Some(pinned), Some(named)) if pinned != named => {
+                let what = format!("trust.exchange is {named}, and this device belongs to exchange {pinned}");
+                Err(Error::new(Reason::ExchangeMismatch, what)
+                    .hint("to move the device, stop giterd and remove the state folder and the file of trust.floor"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn check_is_of_exchange(&self, found: Option<&ExchangeId>) -> Result<()> {
+        match self.pinned() {
+            Some(pinned) if Some(pinned) != found => Err(not_the_exchange(pinned, found)),
+            _ => Ok(()),
+        }
+    }
+
+    fn pinned(&self) -> Option<&ExchangeId> {
+        self.record.exchange.as_ref().or(self.settings.exchange.as_ref())
+    }
+
+    /// What a tip is held against.
+    pub(super) fn trust(&self) -> Trust<'_> {
+        let Self { settings, record, .. } = self;
+        Trust {
+            floor: record.tip.as_ref(),
+            previous: record.previous.as_ref().map(|(accepted, _)| accepted.commit),
+            policy: settings.policy,
+            keyring: &settings.keyring,
+            exchange: self.pinned(),
+            device: &settings.device,
+        }
+    }
+
+    /// What a tip that is proven asks for, if all of it can be understood and done here.
+    pub(super) fn judge(&self, verified: Verified, objects: &dyn Objects, board: &dyn Board) -> Result<Judged> {
+        let settings = &self.settings;
+        let desired = decode(&verified, objects, &settings.device)?;
+        self.check_is_of_exchange(desired.exchange.as_ref())?;
+        if let Some(branch) = desired.branch.as_deref().filter(|branch| **branch != *settings.branch) {
+            let what = format!("exchange.yaml is for the branch {branch}, this device follows {}", settings.branch);
+            return Err(Error::new(Reason::ExchangeMismatch, what).hint("set link.branch to the exchange's branch"));
+        }
+        let bound = apply::bind(desired.resources, board)?;
+        Ok(Judged { verified, exchange: desired.exchange, bound })
+    }
+
+    fn refuse(&mut self, ports: &mut Ports<'_>, tip: Oid, error: &Error) -> Result<()> {
+        let refused = Some(Refused {
+            tip,
+            inputs: self.settings.inputs,
+            reason: error.reason().as_str().into(),
+            message: error.one_line().into(),
+            hint: error.get_hint().map(Into::into),
+        });
+        let record = Record { refused, ..self.record.clone() };
+        self.save(ports, record)?;
+        self.sweep(ports);
+        Ok(())
+    }
+}
+
+/// A tip that may be accepted.
+pub(super) struct Judged {
+    verified: Verified,
+    exchange: Option<ExchangeId>,
+    bound: Vec<Bound>,
+}
+
+/// The record with one more accepted tip.
+pub(super) fn with_tip(record: Record, tip: &Verified, generation: Generation, exchange: Option<ExchangeId>) -> Record {
+    Record {
+        tip: Some(tip.accepted().clone()),
+        generation,
+        previous: record.tip.zip(Some(record.generation)),
+        advances: record.advances.saturating_add(1),
+        exchange: exchange.or(record.exchange),
+        refused: None,
+        ..record
+    }
+}
+
+/// The error that a remembered refusal was; `None` if another version of the agent had that reason.
+pub(super) fn verdict_of(refused: &Refused) -> Option<Error> {
+    let error = Error::new(Reason::named(&refused.reason)?, &*refused.message);
+    Some(match &refused.hint {
+        Some(hint) => error.hint(&**hint),
+        None => error,
+    })
+}
+
+fn not_the_exchange(mine: &ExchangeId, found: Option<&ExchangeId>) -> Error {
+    let what = match found {
+        Some(found) => format!("the branch belongs to exchange {found}, this device to {mine}"),
+        None => format!("the branch has no exchange.yaml, this device belongs to exchange {mine}"),
+    };
+    Error::new(Reason::ExchangeMismatch, what)
+        .hint("check link.url and trust.exchange; exchange.yaml must keep the id it was made with")
+}
