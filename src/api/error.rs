@@ -102,7 +102,7 @@ reasons! {
     /// The server did not answer in time.
     HubTimeout: Retry, World;
     /// The server does not have a commit that it is asked for by name.
-    CommitNotFound: Retry, No;
+    CommitNotFound: Retry, World;
     /// The server sends more than the device takes.
     PackTooLarge: FixManifest, No;
     /// The pack is damaged, or leaves out objects.

@@ -233,6 +233,17 @@ mod tests {
     }
 
     #[test]
+    fn a_commit_that_is_not_there_is_told_from_other_refusals() {
+        let refusal = |words: &str| {
+            let line = format!("{:04x}ERR {words}", words.len() + 8);
+            packets(line.as_bytes()).line().unwrap_err().reason()
+        };
+        let absent = format!("upload-pack: not our ref {}", "1".repeat(40));
+        assert_eq!(refusal(&absent), Reason::CommitNotFound);
+        assert_eq!(refusal("access denied"), Reason::ProtocolError);
+    }
+
+    #[test]
     fn lines_and_marks_are_told_apart() {
         let mut packets = packets(b"0007ab\n0006ab00000001");
         assert_eq!(packets.line().unwrap(), Some(&b"ab"[..]));

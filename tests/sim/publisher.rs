@@ -27,6 +27,8 @@ use crate::{
 /// The device that the stories are about.
 pub(crate) const DEVICE: &str = "site-a/pump-07";
 
+const EXCHANGE: &str = "5f0c1f0e3d5b4d0e9a7c2b6e8f1a4c3d";
+
 /// One resource: its name, what it drives, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Wish {
@@ -106,13 +108,21 @@ pub(crate) struct Publisher {
     world: Shared,
     key: SecretKey,
     time: i64,
+    /// The last reset and its signature.
+    papers: Vec<(String, String)>,
     /// The sound commits in their order, each with what it asks for.
     pub(crate) sound: Vec<(Oid, Vec<Wish>)>,
 }
 
 impl Publisher {
     pub(crate) fn new(world: &Shared) -> Self {
-        Self { world: world.clone(), key: SecretKey::from_seed(&[1; 32]), time: 1_795_000_000, sound: Vec::new() }
+        Self {
+            world: world.clone(),
+            key: SecretKey::from_seed(&[1; 32]),
+            time: 1_795_000_000,
+            papers: vec![],
+            sound: Vec::new(),
+        }
     }
 
     /// Whom the device trusts.
@@ -127,13 +137,29 @@ impl Publisher {
     }
 
     pub(crate) fn publish(&mut self, wishes: &[Wish]) -> Oid {
-        let commit = self.push(wishes, None);
+        let parent = self.sound.last().map(|(commit, _)| *commit);
+        let commit = self.push(wishes, parent, None);
         self.sound.push((commit, wishes.to_vec()));
         commit
     }
 
     pub(crate) fn publish_flawed(&mut self, wishes: &[Wish], flaw: Flaw) -> Oid {
-        self.push(wishes, Some(flaw))
+        let parent = self.sound.last().map(|(commit, _)| *commit).filter(|_| flaw != Flaw::Unrelated);
+        self.push(wishes, parent, Some(flaw))
+    }
+
+    /// A root's commit on top of an earlier sound commit, which lets the device go back to that one.
+    pub(crate) fn publish_reset(&mut self, serial: u64, to: usize, wishes: &[Wish]) -> Oid {
+        let to = self.sound[to].0;
+        let text = format!(
+            "apiVersion: edge.giter.dev/v1alpha1\nkind: Reset\nmetadata: {{name: hub-restored}}\n\
+             spec: {{exchange: {EXCHANGE}, serial: {serial}, devices: [\"site-a/**\"], commit: \"{to}\"}}\n"
+        );
+        let seal = sshsig::sign(&self.key, sshsig::EXCHANGE, text.as_bytes());
+        self.papers = vec![("reset.yaml".into(), text), ("reset.yaml.sig".into(), seal)];
+        let commit = self.push(wishes, Some(to), None);
+        self.sound.push((commit, wishes.to_vec()));
+        commit
     }
 
     /// Moves the branch back to an earlier sound commit.
@@ -141,12 +167,15 @@ impl Publisher {
         self.world.get().hub.branches.insert(BRANCH.into(), self.sound[sound].0);
     }
 
-    fn push(&mut self, wishes: &[Wish], flaw: Option<Flaw>) -> Oid {
+    fn push(&mut self, wishes: &[Wish], parent: Option<Oid>, flaw: Option<Flaw>) -> Oid {
         self.time += 1;
-        let charter = "apiVersion: edge.giter.dev/v1alpha1\nkind: Exchange\nmetadata: {name: plant-7}\n\
-            spec: {id: 5f0c1f0e3d5b4d0e9a7c2b6e8f1a4c3d, branch: main}\n";
+        let charter = format!(
+            "apiVersion: edge.giter.dev/v1alpha1\nkind: Exchange\nmetadata: {{name: plant-7}}\n\
+             spec: {{id: {EXCHANGE}, branch: main}}\n"
+        );
         let mut files: Vec<_> = wishes.iter().map(Wish::manifest).collect();
-        files.push(("exchange.yaml".into(), charter.into()));
+        files.push(("exchange.yaml".into(), charter));
+        files.extend(self.papers.iter().cloned());
         match flaw {
             Some(Flaw::Garbled) => files.push((format!("specs/{DEVICE}/garbled.yaml"), "kind: [".into())),
             Some(Flaw::UnknownLine) => files.push(Wish::Line("nowhere", "GPIO99", Level::High).manifest()),
@@ -154,7 +183,6 @@ impl Publisher {
         }
         let blobs: Vec<_> = files.into_iter().map(|(path, text)| (path, blob(text.as_bytes()))).collect();
         let trees = trees(&blobs);
-        let parent = self.sound.last().map(|(commit, _)| *commit).filter(|_| flaw != Some(Flaw::Unrelated));
         let commit = self.commit(trees.last().unwrap().id, parent, flaw);
         let tip = commit.id;
         let mut world = self.world.get();

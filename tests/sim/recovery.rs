@@ -144,6 +144,52 @@ fn a_hub_that_went_back_behind_a_device_without_memory_is_refused() {
 }
 
 #[test]
+fn a_root_takes_a_device_back() {
+    every_fault(|run| {
+        two_tips(run);
+        run.rewind(0);
+        assert_eq!(refusal(run), Some(Reason::Rewound));
+        run.publish_reset(1, 0, &[PUMP]);
+        assert_eq!(refusal(run), None);
+        assert_eq!(run.record().tip.unwrap().reset, 1);
+        run.rewind(1);
+        assert_eq!(refusal(run), Some(Reason::Rewound));
+        run.publish(&[PUMP, LAMP]);
+        assert_eq!(refusal(run), None);
+        assert_eq!(run.record().advances, 4);
+    });
+}
+
+#[test]
+fn a_root_takes_a_device_back_that_remembers_nothing() {
+    every_fault(|run| {
+        two_tips(run);
+        let lost = run.record().tip.unwrap().commit;
+        run.world().hub.objects.0.remove(&lost);
+        run.lose_floor();
+        run.lose_state();
+        run.publish_reset(1, 0, &[MOTD, LAMP, PUMP]);
+        assert_eq!(refusal(run), None);
+        assert_eq!((run.record().advances, run.record().tip.unwrap().reset), (3, 1));
+        run.publish(&[PUMP, LAMP]);
+        assert_eq!(refusal(run), None);
+    });
+}
+
+#[test]
+fn a_root_takes_a_device_back_that_knows_its_floor_and_cannot_have_it() {
+    every_fault(|run| {
+        two_tips(run);
+        let lost = run.record().tip.unwrap().commit;
+        run.world().hub.objects.0.remove(&lost);
+        run.lose_state();
+        run.publish_reset(1, 0, &[MOTD, LAMP, PUMP]);
+        assert_eq!(refusal(run), None);
+        assert_eq!((run.record().advances, run.record().tip.unwrap().reset), (3, 1));
+    });
+}
+
+#[test]
 fn two_boards_with_one_key_do_not_take_turns_for_ever() {
     let story = |run: &mut Run| {
         two_tips(run);

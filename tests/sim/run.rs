@@ -89,6 +89,11 @@ impl Run {
         self.publisher.publish_flawed(wishes, flaw)
     }
 
+    /// Lets the device go back to the sound commit with that number, in a commit on top of it.
+    pub(crate) fn publish_reset(&mut self, serial: u64, to: usize, wishes: &[Wish]) -> Oid {
+        self.publisher.publish_reset(serial, to, wishes)
+    }
+
     /// How many sound commits were published.
     pub(crate) fn published(&self) -> usize {
         self.publisher.sound.len()

@@ -204,7 +204,7 @@ fn check_is_root(roots: &[Box<str>], key: &Path, text: &str, signature: &str) ->
         let key = PublicKey::from_openssh(line).ok()?;
         Some(Signer { principals: "root".into(), key, namespaces: None, valid_after: None, valid_before: None })
     };
-    let keyring = Keyring::new(roots.iter().filter_map(signer).collect());
+    let keyring = Keyring::new(roots.iter().filter_map(|line| signer(line)).collect());
     reset::read(&keyring, text.as_bytes(), signature.as_bytes(), 0).map(drop).map_err(|error| {
         Error::new(error.reason(), format!("devices would not believe {}", key.display()))
             .hint(format!("sign with one of the roots in {}", charter::PATH))

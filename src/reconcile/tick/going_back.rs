@@ -11,10 +11,10 @@ use crate::{
     },
 };
 
-/// Whether a reset may allow what was refused.
+/// Whether a reset may allow what was refused: the tip does not go forward, or it cannot be told.
 pub(super) fn may_be_allowed(refusal: &Error) -> bool {
-    use Reason::{CommitNotFound, NotFastForward, PackTooLarge, RangeTooLong, Rewound};
-    matches!(refusal.reason(), CommitNotFound | NotFastForward | PackTooLarge | RangeTooLong | Rewound)
+    use Reason::{NotFastForward, PackTooLarge, RangeTooLong, Rewound};
+    matches!(refusal.reason(), NotFastForward | PackTooLarge | RangeTooLong | Rewound)
 }
 
 impl Agent {

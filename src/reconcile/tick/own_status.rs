@@ -40,7 +40,7 @@ impl Agent {
         let recovered = restored.and_then(|()| unknown.as_ref().map_or(Ok(()), |own| self.accept_again(ports, own)));
         let accepted = match recovered {
             Ok(()) => None,
-            Err(error) if may_be_allowed(&error) => {
+            Err(error) if error.reason() == Reason::CommitNotFound || may_be_allowed(&error) => {
                 Some(self.go_back(ports, listing.branch, unknown.as_ref(), error)?)
             }
             Err(error) => return Err(error),

@@ -37,10 +37,8 @@ impl Hub {
         let missing = || Error::new(Reason::CommitNotFound, "the hub has no such commit");
         let mut seen = HashSet::new();
         let mut names = Vec::new();
-        if let Some(have) = have {
-            if let Some(lineage) = graph::lineage(&self.objects, have)? {
-                graph::below(&self.objects, lineage.tree, &mut seen)?;
-            }
+        if let Some(lineage) = have.map(|have| graph::lineage(&self.objects, have)).transpose()?.flatten() {
+            graph::below(&self.objects, lineage.tree, &mut seen)?;
         }
         let known = have.map(|have| self.ancestors(have)).transpose()?.unwrap_or_default();
         let mut commits = vec![want];
