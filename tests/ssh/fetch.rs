@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path};
 
-use giter_edge::{api::Oid, reconcile::ports::Link};
+use giter_edge::{
+    api::{Oid, Reason},
+    reconcile::ports::Link,
+};
 
 use super::{
     Recorder,
@@ -53,6 +56,25 @@ fn a_first_fetch_is_the_tip_alone_and_the_next_one_what_came_after_it() {
     let since = git(&device, &["rev-list", &next.to_string(), &format!("^{tip}")]);
     assert_eq!(since, format!("{next}\n{middle}"), "a commit in between is missing");
     assert!(thin * 5 < whole, "{thin} bytes for two changes, {whole} for everything");
+    link.close();
+}
+
+#[test]
+fn what_the_hub_lacks_is_told_from_what_it_cannot_do() {
+    let (sshd, hub) = (Sshd::start(), Hub::with_files(2));
+    let tip = hub.value("refs/heads/main").unwrap();
+    let absent = Oid::new([0x17; 20]);
+    let mut link = link(config(&sshd, &hub.path()));
+    for have in [None, Some(tip)] {
+        link.list().unwrap();
+        let error = link.fetch(absent, have, &mut Recorder::default()).unwrap_err();
+        assert_eq!(error.reason(), Reason::CommitNotFound, "{error:?}");
+    }
+    // A device whose last commit the hub lacks is sent the tip all the same.
+    link.list().unwrap();
+    let mut pack = Recorder::default();
+    link.fetch(tip, Some(absent), &mut pack).unwrap();
+    take_in(&device(&hub), &pack, tip);
     link.close();
 }
 
