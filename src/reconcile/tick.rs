@@ -20,7 +20,7 @@ use super::{
     plan::Decision,
     ports::{Board, Ledger, Link, Listing, NewObject, Objects, Store},
     report,
-    verify::{Policy, Trust, Verified, verify},
+    verify::{Policy, Reads, Trust, Verified, verify},
 };
 use crate::{
     api::{
@@ -428,7 +428,7 @@ impl Agent {
             policy: settings.policy,
             keyring: &settings.keyring,
             exchange: pinned,
-            device: &settings.device,
+            reads: Reads::Device(&settings.device),
         };
         let verified = verify(tip, &trust, objects)?;
         let desired = decode(&verified, objects, &settings.device)?;

@@ -21,7 +21,8 @@
 //!    to the paths that the charter gives him, and never to `exchange.yaml` and its signatures. A commit changes what is
 //!    not as in each of its parents. A merge that takes the device's folder whole from one of them (from the first, under
 //!    `first-parent`) changes nothing, if the others left it as it was where they parted from that one. Under `tip`, and
-//!    on the first sync, what is not as at the floor counts as changed.
+//!    on the first sync, what is not as at the floor counts as changed. Who reads [everything](Reads::Everything) judges
+//!    so of each device's folder, and of each file that stands in none.
 //! 8. The tip has the papers of the charter in force.
 //! 9. What is accepted has the highest of the dates proven so far, and the charter in force: the next floor.
 //!
@@ -47,7 +48,7 @@ use self::{
     authority::{Authority, Holder},
     history::History,
     range::Range,
-    scope::Scope,
+    scope::{Place, Scope},
 };
 use super::ports::Objects;
 use crate::{
@@ -76,8 +77,17 @@ pub struct Trust<'a> {
     pub keyring: &'a Keyring,
     /// The exchange that the device belongs to, if that is known.
     pub exchange: Option<&'a ExchangeId>,
-    /// The device, whose folder is what it reads.
-    pub device: &'a DeviceId,
+    /// What of the exchange counts.
+    pub reads: Reads<'a>,
+}
+
+/// What of an exchange somebody reads beside the charter, so that the right to change it is asked for.
+#[derive(Clone, Copy, Debug)]
+pub enum Reads<'a> {
+    /// A device: its own folder.
+    Device(&'a DeviceId),
+    /// Who answers for all devices: every file.
+    Everything,
 }
 
 /// A tip that is proven: who signed it, that he may, and that it descends from the floor.
@@ -117,7 +127,7 @@ impl Verified {
 /// `CharterRollback`, `ExchangeMismatch`, `Rewound`, `NotFastForward`, `RangeTooLong`; what is wrong with a charter's
 /// manifest; what reading the objects fails with.
 pub fn verify(tip: Oid, trust: &Trust<'_>, objects: &dyn Objects) -> Result<Verified> {
-    let mut history = History::new(objects, trust.device);
+    let mut history = History::new(objects, trust.reads);
     if let Some(floor) = trust.floor {
         // Step 1.
         if tip == floor.commit {
@@ -203,8 +213,8 @@ impl Judge<'_> {
         // A root may sign the very commit that lets him go, and a new one the commit that brings him.
         let is_succession = self.floor.is_some() && case.brings;
         let before = self.authority.holder(&key, at).ok().filter(|_| is_succession);
-        if before.as_ref().is_some_and(|holder| !holder.is_root()) {
-            return Err(not_allowed(id, &key, charter::PATH));
+        if let Some(holder) = before.as_ref().filter(|holder| !holder.is_root()) {
+            return Err(not_allowed(id, &key, holder.name, charter::PATH));
         }
         let leaving: Option<Box<str>> = before.map(|root| root.name.into());
         self.follow(&case, at)?;
@@ -212,7 +222,7 @@ impl Judge<'_> {
             (_, Some(root)) => root,
             (Ok(holder), None) => {
                 if is_succession && !holder.is_root() {
-                    return Err(not_allowed(id, &key, charter::PATH));
+                    return Err(not_allowed(id, &key, holder.name, charter::PATH));
                 }
                 case.check_rights(&key, &holder, self.policy, &mut self.history)?;
                 holder.name.into()
@@ -269,7 +279,7 @@ impl Judge<'_> {
 }
 
 impl Case {
-    /// Step 7, for the device's folder.
+    /// Step 7.
     fn check_rights(
         &self,
         key: &PublicKey,
@@ -277,32 +287,34 @@ impl Case {
         policy: Policy,
         history: &mut History<'_>,
     ) -> Result<()> {
-        if holder.may_all() || self.takes_folder_whole(policy, history)? {
+        if holder.may_all() {
             return Ok(());
         }
-        let (objects, device) = (history.objects, history.device);
-        for before in &self.before {
-            scope::changes(objects, device, [before, &self.scope], &mut |path| match holder.may(path) {
+        for place in scope::places(history.objects, history.reads, &self.before, &self.scope)? {
+            if self.takes_whole(&place, policy, history)? {
+                continue;
+            }
+            place.changes(history.objects, &mut |path| match holder.may(path) {
                 true => Ok(()),
-                false => Err(not_allowed(self.id, key, path)),
+                false => Err(not_allowed(self.id, key, holder.name, path)),
             })?;
         }
         Ok(())
     }
 
-    /// Whether this is a merge that takes the device's folder from one parent, as none of the others has changed it.
-    fn takes_folder_whole(&self, policy: Policy, history: &mut History<'_>) -> Result<bool> {
+    /// Whether this is a merge that takes the place from one parent, as none of the others has changed it.
+    fn takes_whole(&self, place: &Place, policy: Policy, history: &mut History<'_>) -> Result<bool> {
         let parents = &self.commit.parents;
-        if parents.len() < 2 || parents.len() != self.before.len() {
+        if parents.len() < 2 || parents.len() != place.before.len() {
             return Ok(false);
         }
         let sources = if policy == Policy::FirstParent { 1 } else { parents.len() };
         'sources: for source in 0..sources {
-            if self.before[source].folder != self.scope.folder {
+            if place.before[source] != place.now {
                 continue;
             }
-            for (other, before) in parents.iter().zip(&self.before) {
-                if before.folder != self.scope.folder && !history.left_folder(*other, parents[source])? {
+            for (other, before) in parents.iter().zip(&place.before) {
+                if *before != place.now && !history.left(&place.path, *other, parents[source])? {
                     continue 'sources;
                 }
             }
@@ -321,8 +333,8 @@ fn of_charter(id: Oid, error: Error) -> Error {
     outer.caused_by(error)
 }
 
-fn not_allowed(id: Oid, key: &PublicKey, path: &str) -> Error {
-    let what = format!("commit {} is signed by {key}, which may not change {path}", id.short());
+fn not_allowed(id: Oid, key: &PublicKey, name: &str, path: &str) -> Error {
+    let what = format!("commit {} is signed by {key}, the key of {name}, which may not change {path}", id.short());
     let hint = if path == charter::PATH {
         "let a root sign the commit; publishers cannot change exchange.yaml and its signatures"
     } else {
