@@ -429,6 +429,7 @@ impl Agent {
             keyring: &settings.keyring,
             exchange: pinned,
             reads: Reads::Device(&settings.device),
+            now: None,
         };
         let verified = verify(tip, &trust, objects)?;
         let desired = decode(&verified, objects, &settings.device)?;

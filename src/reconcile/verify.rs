@@ -27,7 +27,7 @@
 //! 9. What is accepted has the highest of the dates proven so far, and the charter in force: the next floor.
 //!
 //! Read are commit objects, each at most [`COMMIT_BYTES`] long; of their trees those on the way to the device's
-//! folder, and that one where it changed; the charter, after its signatures. No other blob, no clock.
+//! folder, and that one where it changed; the charter, after its signatures. No other blob, and on a device no clock.
 //!
 //! A device keeps no history. Where a commit's parent is not there, the walk takes it for older than the floor: such is
 //! the parent of a side branch that left the branch before the floor. Whoever withholds objects can so hide what lies
@@ -41,6 +41,7 @@ mod authority;
 mod history;
 mod range;
 mod scope;
+mod standing;
 
 use std::collections::HashSet;
 
@@ -62,6 +63,7 @@ use crate::{
     },
 };
 
+pub use self::standing::{Change, Standing, changes, signature};
 pub use crate::api::exchange::Policy;
 
 /// What a tip is held against.
@@ -79,6 +81,8 @@ pub struct Trust<'a> {
     pub exchange: Option<&'a ExchangeId>,
     /// What of the exchange counts.
     pub reads: Reads<'a>,
+    /// The time by a clock that can be believed, before which no key is judged. A device knows of none.
+    pub now: Option<i64>,
 }
 
 /// What of an exchange somebody reads beside the charter, so that the right to change it is asked for.
@@ -161,7 +165,7 @@ pub fn verify(tip: Oid, trust: &Trust<'_>, objects: &dyn Objects) -> Result<Veri
         None => (vec![tip], HashSet::from([tip])),
     };
 
-    let time = trust.floor.map_or(0, |floor| floor.time);
+    let time = trust.floor.map_or(0, |floor| floor.time).max(trust.now.unwrap_or(0));
     let mut judge = Judge { history, authority, floor: trust.floor, policy, time, signer: Box::default() };
     for id in line {
         if proven.contains(&id) { judge.prove(id)? } else { judge.pass(id)? }

@@ -47,6 +47,7 @@ impl Exchange {
             keyring,
             exchange: None,
             reads: Reads::Device(&device),
+            now: None,
         };
         let verified = verify(tip, &trust, &self.repo.objects()).map_err(|error| error.reason())?;
         Ok(verified.accepted().clone())

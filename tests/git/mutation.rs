@@ -117,6 +117,7 @@ fn commits() {
             keyring: &keyring,
             exchange: None,
             reads: Reads::Device(&device),
+            now: None,
         };
         verify(tip, &trust, &objects).is_ok()
     };

@@ -224,7 +224,7 @@ impl Authority {
     }
 }
 
-fn blob(objects: &dyn Objects, path: &str, leaf: Leaf, limit: usize) -> Result<Vec<u8>> {
+pub(super) fn blob(objects: &dyn Objects, path: &str, leaf: Leaf, limit: usize) -> Result<Vec<u8>> {
     let no_file = || Error::new(Reason::BadTreeEntry, format!("{path} is not a file"));
     if leaf.kind != EntryKind::File {
         return Err(no_file());
@@ -241,7 +241,7 @@ fn blob(objects: &dyn Objects, path: &str, leaf: Leaf, limit: usize) -> Result<V
 }
 
 /// Tells one root file from another.
-fn short_digest(keyring: &Keyring) -> [u8; 16] {
+pub(super) fn short_digest(keyring: &Keyring) -> [u8; 16] {
     let mut digest = Sha256::new();
     for signer in keyring.signers() {
         digest.update(format!("{signer}\n"));

@@ -199,7 +199,7 @@ impl Place {
     }
 
     fn is_manifest(&self) -> bool {
-        let is_file = self.sides().flatten().any(|leaf| leaf.kind == EntryKind::File);
+        let is_file = self.sides().flatten().any(|leaf| leaf.kind != EntryKind::Folder);
         is_file && [".yaml", ".yml"].iter().any(|ending| self.path.ends_with(ending))
     }
 

@@ -10,16 +10,16 @@ use crate::{api::ledger::Charter, codec::sshsig::EXCHANGE};
 const ID: &str = "5f0c1f0e3d5b4d0e9a7c2b6e8f1a4c3d";
 
 /// The files of a commit, by path.
-type Files = BTreeMap<String, String>;
+pub(super) type Files = BTreeMap<String, String>;
 
 /// A history whose commits have trees.
-struct Branch {
-    world: World,
+pub(super) struct Branch {
+    pub(super) world: World,
     files: HashMap<u32, Files>,
 }
 
 /// The text of a charter: `roots` and publishers are seeds of keys.
-fn charter(serial: u64, roots: &[u8], publishers: &[(u8, &str)]) -> String {
+pub(super) fn charter(serial: u64, roots: &[u8], publishers: &[(u8, &str)]) -> String {
     let open = |seed: u8| key(seed).public().to_openssh();
     let roots: String = roots.iter().map(|seed| format!("  - {} root{seed}\n", open(*seed))).collect();
     let publisher = |(seed, rest): &(u8, &str)| {
@@ -34,22 +34,22 @@ fn charter(serial: u64, roots: &[u8], publishers: &[(u8, &str)]) -> String {
     )
 }
 
-fn sealed(text: &str, by: &[u8]) -> Files {
+pub(super) fn sealed(text: &str, by: &[u8]) -> Files {
     let seals: String = by.iter().map(|seed| sshsig::sign(&key(*seed), EXCHANGE, text.as_bytes())).collect();
     [("exchange.yaml".into(), text.into()), ("exchange.yaml.sig".into(), seals)].into()
 }
 
-fn file(path: &str, text: &str) -> Files {
+pub(super) fn file(path: &str, text: &str) -> Files {
     [(path.into(), text.into())].into()
 }
 
-const MINE: &str = "specs/site-a/pump/x.yaml";
-const THEIRS: &str = "specs/site-b/pump/x.yaml";
-const SITE_A: &str = "paths: [specs/site-a/**]";
-const SITE_B: &str = "paths: [specs/site-b/**]";
+pub(super) const MINE: &str = "specs/site-a/pump/x.yaml";
+pub(super) const THEIRS: &str = "specs/site-b/pump/x.yaml";
+pub(super) const SITE_A: &str = "paths: [specs/site-a/**]";
+pub(super) const SITE_B: &str = "paths: [specs/site-b/**]";
 
 impl Branch {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { world: World::default(), files: HashMap::new() }
     }
 
@@ -81,11 +81,11 @@ impl Branch {
 
     /// A commit of key `by` with the files of its first parent and these; one without text is removed. Its date is its
     /// number.
-    fn commit(&mut self, number: u32, parents: &[u32], by: u8, change: Files) {
+    pub(super) fn commit(&mut self, number: u32, parents: &[u32], by: u8, change: Files) {
         self.commit_at(number, parents, number.into(), by, change);
     }
 
-    fn commit_at(&mut self, number: u32, parents: &[u32], date: i64, by: u8, change: Files) {
+    pub(super) fn commit_at(&mut self, number: u32, parents: &[u32], date: i64, by: u8, change: Files) {
         let mut files = parents.first().and_then(|parent| self.files.get(parent)).cloned().unwrap_or_default();
         files.extend(change);
         files.retain(|_, text| !text.is_empty());
@@ -98,12 +98,12 @@ impl Branch {
     }
 
     /// Key 1 is the root file's.
-    fn verify(&self, tip: u32, floor: Option<&Accepted>, policy: Policy) -> Result<Accepted> {
+    pub(super) fn verify(&self, tip: u32, floor: Option<&Accepted>, policy: Policy) -> Result<Accepted> {
         let keyring = Keyring::new(vec![ops()]);
         verify(id(tip), &trust(floor, policy, &keyring), &self.world).map(|verified| verified.accepted().clone())
     }
 
-    fn first(&self, tip: u32) -> Accepted {
+    pub(super) fn first(&self, tip: u32) -> Accepted {
         self.verify(tip, None, Policy::Range).unwrap()
     }
 
@@ -121,7 +121,7 @@ impl Branch {
 }
 
 /// An exchange with the charter in force, at commit 1.
-fn exchange(publishers: &[(u8, &str)]) -> (Branch, Accepted) {
+pub(super) fn exchange(publishers: &[(u8, &str)]) -> (Branch, Accepted) {
     let mut branch = Branch::new();
     let mut files = sealed(&charter(1, &[1], publishers), &[1]);
     files.extend(file(MINE, "one"));
