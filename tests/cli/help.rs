@@ -11,6 +11,8 @@ fn giterctl_says_what_it_can_do() {
     golden("help-lint.txt", world.giterctl(&["lint", "--help"]).good());
     golden("help-verify.txt", world.giterctl(&["verify", "--help"]).good());
     golden("help-history.txt", world.giterctl(&["history", "--help"]).good());
+    golden("help-hook-install.txt", world.giterctl(&["hook", "install", "--help"]).good());
+    golden("help-hook-pre-receive.txt", world.giterctl(&["hook", "pre-receive", "--help"]).good());
     golden("help-decode.txt", world.giterctl(&["decode", "--help"]).good());
     golden("help-demo.txt", world.giterctl(&["demo", "--help"]).good());
     let version = concat!("giterctl ", env!("CARGO_PKG_VERSION"), "\n");

@@ -15,12 +15,19 @@ use giter_edge::api::{Error, Reason, Result};
 /// that were put in the place of others: devices know of none.
 pub(crate) struct Git {
     dir: PathBuf,
+    /// Whether objects count that a push has brought and git has not let in yet.
+    sees_quarantine: bool,
 }
 
 impl Git {
     /// git at work in a folder.
     pub(crate) fn at(dir: &Path) -> Self {
-        Self { dir: dir.to_owned() }
+        Self { dir: dir.to_owned(), sees_quarantine: false }
+    }
+
+    /// git as a hook that judges a push runs it: it sees the objects in quarantine too.
+    pub(crate) fn in_hook(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), sees_quarantine: true }
     }
 
     /// git in a repository, bare or not, or in a folder of its working tree.
@@ -90,11 +97,24 @@ impl Git {
     fn command(&self) -> Command {
         let mut command = Command::new("git");
         command.arg("-C").arg(&self.dir).env("LC_ALL", "C").env("GIT_NO_REPLACE_OBJECTS", "1");
-        for elsewhere in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX"] {
+        for elsewhere in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"] {
             command.env_remove(elsewhere);
+        }
+        if !self.sees_quarantine {
+            command.env_remove("GIT_OBJECT_DIRECTORY");
         }
         command
     }
+}
+
+/// What git answers for a name.
+pub(crate) enum Answer {
+    /// There is nothing of that name.
+    Missing,
+    /// It has more bytes than were asked for.
+    TooLarge,
+    /// An object's type, and its bytes.
+    Object(String, Vec<u8>),
 }
 
 /// A running `git cat-file --batch`.
@@ -112,12 +132,24 @@ impl Batch {
     ///
     /// `GitFailed` if git goes away.
     pub(crate) fn read(&mut self, name: &str, limit: usize) -> Result<Option<Vec<u8>>> {
+        Ok(match self.ask(name, limit)? {
+            Answer::Object(_, bytes) => Some(bytes),
+            Answer::Missing | Answer::TooLarge => None,
+        })
+    }
+
+    /// What there is of that name; of an object with more than `limit` bytes, only that.
+    ///
+    /// # Errors
+    ///
+    /// As [`Batch::read`].
+    pub(crate) fn ask(&mut self, name: &str, limit: usize) -> Result<Answer> {
         self.exchange(name, limit)
             .map_err(|e| Error::new(Reason::GitFailed, format!("git cat-file does not answer for {name}")).caused_by(e))
     }
 
     /// The answer is `<object> <type> <size>`, a newline, the bytes, a newline; or a line without a size.
-    fn exchange(&mut self, name: &str, limit: usize) -> std::io::Result<Option<Vec<u8>>> {
+    fn exchange(&mut self, name: &str, limit: usize) -> std::io::Result<Answer> {
         let questions = self.questions.as_mut().ok_or(ErrorKind::BrokenPipe)?;
         writeln!(questions, "{name}")?;
         questions.flush()?;
@@ -125,23 +157,23 @@ impl Batch {
         if self.answers.read_line(&mut header)? == 0 {
             return Err(ErrorKind::UnexpectedEof.into());
         }
-        let size = match header.trim_end().split(' ').collect::<Vec<_>>()[..] {
-            [id, _, size] if id.len() >= 40 => size.parse::<usize>().ok(),
+        let object = match header.trim_end().split(' ').collect::<Vec<_>>()[..] {
+            [id, kind, size] if id.len() >= 40 => size.parse::<usize>().ok().map(|size| (kind, size)),
             _ => None,
         };
-        let Some(size) = size else { return Ok(None) };
+        let Some((kind, size)) = object else { return Ok(Answer::Missing) };
         let mut bytes = Vec::new();
         let mut answer = (&mut self.answers).take(size as u64 + 1);
         if size > limit {
             std::io::copy(&mut answer, &mut std::io::sink())?;
-            return Ok(None);
+            return Ok(Answer::TooLarge);
         }
         answer.read_to_end(&mut bytes)?;
         if bytes.len() != size + 1 {
             return Err(ErrorKind::UnexpectedEof.into());
         }
         bytes.truncate(size);
-        Ok(Some(bytes))
+        Ok(Answer::Object(kind.to_owned(), bytes))
     }
 }
 

@@ -9,9 +9,11 @@ mod demo;
 mod get;
 mod git;
 mod history;
+mod hook;
 mod init;
 mod layout;
 mod lint;
+mod objects;
 mod repository;
 mod statusfile;
 mod verify;
@@ -51,6 +53,7 @@ enum Verb {
     Lint(lint::Args),
     Verify(verify::Args),
     History(history::Args),
+    Hook(hook::Args),
     Decode(decode::Args),
     Demo(demo::Args),
 }
@@ -73,6 +76,7 @@ fn run(Cli { repo, output, verb }: Cli) -> Result<Exit> {
         Verb::Lint(args) => lint::run(args, repo, output),
         Verb::Verify(args) => verify::run(args, &repo, output),
         Verb::History(args) => history::run(args, &repo, output),
+        Verb::Hook(args) => hook::run(args, &repo),
         Verb::Decode(args) => decode::run(args, output),
         Verb::Demo(args) => demo::run(args),
     }

@@ -221,7 +221,8 @@ impl Place {
                 sides[at] = Some(Leaf { kind: entry.kind, id: entry.id });
             }
         }
-        *left = left.checked_sub(entries.len()).ok_or_else(|| too_many(&self.path))?;
+        let sides = self.before.len() + 1;
+        *left = left.checked_sub(entries.len() * sides / 2).ok_or_else(|| too_many(&self.path))?;
         let folder = if self.path.is_empty() { String::new() } else { format!("{}/", self.path) };
         let entry = |(name, mut sides): (String, Vec<Option<Leaf>>)| {
             let before = sides.split_off(1);

@@ -17,7 +17,7 @@ use crate::{
         pubkey::PublicKey,
         signers::Keyring,
     },
-    reconcile::ports::Objects,
+    reconcile::{decode::EntryKind, ports::Objects},
 };
 
 /// Who is trusted on a branch as it stands: by its charter, if that is signed, else by a root file.
@@ -78,6 +78,8 @@ impl<'a> Standing<'a> {
 pub struct Change {
     /// The folder with the manifests of a device, and what is below it; or a file that stands in none.
     pub place: String,
+    /// What stands there now, if anything does.
+    pub kind: Option<EntryKind>,
     /// The files of it that differ.
     pub files: Vec<String>,
 }
@@ -96,7 +98,7 @@ pub fn changes(before: Option<Oid>, now: Oid, objects: &dyn Objects) -> Result<V
             files.push(path.to_owned());
             Ok(())
         })?;
-        Ok(Change { place: place.path, files })
+        Ok(Change { kind: place.now.map(|leaf| leaf.kind), place: place.path, files })
     };
     places(objects, Reads::Everything, &[before], &scope(now)?)?.into_iter().map(change).collect()
 }

@@ -3,6 +3,7 @@
 //! It is made aside and moved into place when its first commit is signed, so that a failure leaves nothing behind.
 
 mod files;
+mod hub;
 mod key;
 
 use std::{
@@ -25,6 +26,14 @@ pub(crate) struct Args {
     /// The folder; it must be empty or absent
     #[arg(value_name = "DIR")]
     dir: PathBuf,
+
+    /// Make the hub instead, a bare repository with the hook that judges every push
+    #[arg(long, conflicts_with_all = ["name", "device", "key", "files"])]
+    hub: bool,
+
+    /// The devices' root file (allowed_signers), which the hub needs for a first push
+    #[arg(long, value_name = "FILE", requires = "hub")]
+    root: Option<PathBuf>,
 
     /// The exchange's name [default: that of DIR]
     #[arg(long)]
@@ -49,6 +58,10 @@ pub(crate) struct Args {
 
 /// Makes the exchange, and says what to do next.
 pub(crate) fn run(args: Args) -> Result<Exit> {
+    if args.hub {
+        cli::print(hub::make(&args.dir, &args.branch, args.root)?)?;
+        return Ok(Exit::Done);
+    }
     let dir = args.dir.clone();
     let made = make(args)?;
     cli::print(made.report(&dir))?;
