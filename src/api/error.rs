@@ -238,6 +238,20 @@ reasons! {
     StatusForked: FixKeys, No;
     /// The status speaks of another device than its ref.
     WrongDevice: FixKeys, No;
+    /// No resource of kind Device names a status key of this device.
+    DeviceNotApproved: FixKeys, No;
+    /// A device's request to be let in is not one.
+    EnrolmentInvalid: FixKeys, No;
+    /// Two devices would have one status key.
+    KeyShared: FixKeys, No;
+    /// The branch of the specs would hold a device's status.
+    StatusInBranch: FixManifest, No;
+    /// The hub does not take this ref, or not from this login.
+    RefNotAllowed: FixKeys, No;
+    /// The hub does not take a ref away.
+    DeletionRefused: FixKeys, No;
+    /// A push brings more than the hub takes.
+    PushTooLarge: FixManifest, No;
     /// A step of the demo is not as told.
     NotAsTold: Bug, Bug;
 

@@ -58,6 +58,26 @@ pub const SIGNERS: usize = 256;
 pub const SIGNERS_BYTES: usize = 256 << 10;
 /// Keys of one device, of each sort.
 pub const DEVICE_KEYS: usize = 16;
+/// Largest request of a device that wants to be let in, in bytes.
+pub const ENROLMENT_BYTES: usize = 8 << 10;
+/// Most requests that wait at a hub for an answer.
+pub const ENROLMENTS: usize = 1024;
+/// Most refs that one push to a hub may change.
+pub const PUSH_REFS: usize = 1024;
+/// Most bytes that a push to a hub may bring: as much as a device takes from there.
+pub const PUSH_BYTES: u64 = PACK_BYTES;
+/// Most bytes that a push may bring in which no publisher speaks, but devices alone.
+pub const DEVICE_PUSH_BYTES: u64 = 4 << 20;
+/// Most statuses of one device in one push.
+pub const PUSH_STATUSES: usize = 1024;
+/// Most statuses before those of a push that they are held against.
+pub const STATUS_WITNESSES: usize = 32;
+/// Most lines that a hub's hook says about a push, and most bytes of one.
+pub const HOOK_LINES: usize = 64;
+/// Longest line that a hub's hook says about a push, in bytes.
+pub const HOOK_LINE_BYTES: usize = 1024;
+/// Most keys with which one login to a hub was proven.
+pub const LOGIN_KEYS: usize = 16;
 /// Most keys of devices in a publisher's allowed_signers file.
 pub const FLEET_SIGNERS: usize = 65_536;
 /// Largest allowed_signers file of a publisher, in bytes.

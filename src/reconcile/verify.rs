@@ -21,7 +21,8 @@
 //!    to the paths that the charter gives him, and never to `exchange.yaml`, `reset.yaml` and their signatures. A commit changes what is
 //!    not as in each of its parents. A merge that takes the device's folder whole from one of them (from the first, under
 //!    `first-parent`) changes nothing, if the others left it as it was where they parted from that one. Under `tip`, and
-//!    on the first sync, what is not as at the floor counts as changed.
+//!    on the first sync, what is not as at the floor counts as changed. Who reads [everything](Reads::Everything) judges
+//!    so of each device's folder, and of each file that stands in none.
 //! 8. The tip has the papers of the charter in force.
 //! 9. What is accepted has the highest of the dates proven so far, the charter in force, and the highest serial of a
 //!    `reset.yaml` that a root in force signed: the next floor.
@@ -36,7 +37,7 @@
 //!     the charter of the floor: who was let go since stays so.
 //!
 //! Read are commit objects, each at most [`COMMIT_BYTES`] long; of their trees those on the way to the device's
-//! folder, and that one where it changed; the charter, after its signatures. No other blob, no clock.
+//! folder, and that one where it changed; the charter, after its signatures. No other blob, and on a device no clock.
 //!
 //! A device keeps no history. Where a commit's parent is not there, the walk takes it for older than the floor: such is
 //! the parent of a side branch that left the branch before the floor. Whoever withholds objects can so hide what lies
@@ -51,6 +52,7 @@ mod going_back;
 mod history;
 mod range;
 mod scope;
+mod standing;
 
 use std::collections::HashSet;
 
@@ -58,7 +60,7 @@ use self::{
     authority::{Authority, Holder},
     history::History,
     range::Range,
-    scope::Scope,
+    scope::{Place, Scope},
 };
 use super::ports::Objects;
 use crate::{
@@ -74,6 +76,7 @@ use crate::{
 };
 
 pub use self::going_back::Permit;
+pub use self::standing::{Change, Standing, changes, signature};
 pub use crate::api::exchange::Policy;
 
 /// What a tip is held against.
@@ -89,8 +92,19 @@ pub struct Trust<'a> {
     pub keyring: &'a Keyring,
     /// The exchange that the device belongs to, if that is known.
     pub exchange: Option<&'a ExchangeId>,
-    /// The device, whose folder is what it reads.
-    pub device: &'a DeviceId,
+    /// What of the exchange counts.
+    pub reads: Reads<'a>,
+    /// The time by a clock that can be believed, before which no key is judged. A device knows of none.
+    pub now: Option<i64>,
+}
+
+/// What of an exchange somebody reads beside the charter, so that the right to change it is asked for.
+#[derive(Clone, Copy, Debug)]
+pub enum Reads<'a> {
+    /// A device: its own folder.
+    Device(&'a DeviceId),
+    /// Who answers for all devices: every file.
+    Everything,
 }
 
 /// A tip that is proven: who signed it, that he may, and that it descends from the floor.
@@ -130,7 +144,7 @@ impl Verified {
 /// `CharterRollback`, `ExchangeMismatch`, `Rewound`, `NotFastForward`, `RangeTooLong`; what is wrong with a charter's
 /// manifest; what reading the objects fails with.
 pub fn verify(tip: Oid, trust: &Trust<'_>, objects: &dyn Objects) -> Result<Verified> {
-    let mut history = History::new(objects, trust.device);
+    let mut history = History::new(objects, trust.reads);
     if let Some(floor) = trust.floor {
         // Step 1.
         if tip == floor.commit {
@@ -164,7 +178,7 @@ pub fn verify(tip: Oid, trust: &Trust<'_>, objects: &dyn Objects) -> Result<Veri
         None => (vec![tip], HashSet::from([tip])),
     };
 
-    let time = trust.floor.map_or(0, |floor| floor.time);
+    let time = trust.floor.map_or(0, |floor| floor.time).max(trust.now.unwrap_or(0));
     let mut judge = Judge { history, authority, floor: trust.floor, policy, time, signer: Box::default() };
     for id in line {
         if proven.contains(&id) { judge.prove(id)? } else { judge.pass(id)? }
@@ -217,8 +231,8 @@ impl Judge<'_> {
         // A root may sign the very commit that lets him go, and a new one the commit that brings him.
         let is_succession = self.floor.is_some() && case.brings;
         let before = self.authority.holder(&key, at).ok().filter(|_| is_succession);
-        if before.as_ref().is_some_and(|holder| !holder.is_root()) {
-            return Err(not_allowed(id, &key, charter::PATH));
+        if let Some(holder) = before.as_ref().filter(|holder| !holder.is_root()) {
+            return Err(not_allowed(id, &key, holder.name, charter::PATH));
         }
         let leaving: Option<Box<str>> = before.map(|root| root.name.into());
         self.follow(&case, at)?;
@@ -226,10 +240,10 @@ impl Judge<'_> {
             (_, Some(root)) => root,
             (Ok(holder), None) => {
                 if is_succession && !holder.is_root() {
-                    return Err(not_allowed(id, &key, charter::PATH));
+                    return Err(not_allowed(id, &key, holder.name, charter::PATH));
                 }
                 if resets && !holder.is_root() {
-                    return Err(not_allowed(id, &key, reset::PATH));
+                    return Err(not_allowed(id, &key, holder.name, reset::PATH));
                 }
                 case.check_rights(&key, &holder, self.policy, &mut self.history)?;
                 holder.name.into()
@@ -303,7 +317,7 @@ impl Judge<'_> {
 }
 
 impl Case {
-    /// Step 7, for the device's folder.
+    /// Step 7.
     fn check_rights(
         &self,
         key: &PublicKey,
@@ -311,32 +325,34 @@ impl Case {
         policy: Policy,
         history: &mut History<'_>,
     ) -> Result<()> {
-        if holder.may_all() || self.takes_folder_whole(policy, history)? {
+        if holder.may_all() {
             return Ok(());
         }
-        let (objects, device) = (history.objects, history.device);
-        for before in &self.before {
-            scope::changes(objects, device, [before, &self.scope], &mut |path| match holder.may(path) {
+        for place in scope::places(history.objects, history.reads, &self.before, &self.scope)? {
+            if self.takes_whole(&place, policy, history)? {
+                continue;
+            }
+            place.changes(history.objects, &mut |path| match holder.may(path) {
                 true => Ok(()),
-                false => Err(not_allowed(self.id, key, path)),
+                false => Err(not_allowed(self.id, key, holder.name, path)),
             })?;
         }
         Ok(())
     }
 
-    /// Whether this is a merge that takes the device's folder from one parent, as none of the others has changed it.
-    fn takes_folder_whole(&self, policy: Policy, history: &mut History<'_>) -> Result<bool> {
+    /// Whether this is a merge that takes the place from one parent, as none of the others has changed it.
+    fn takes_whole(&self, place: &Place, policy: Policy, history: &mut History<'_>) -> Result<bool> {
         let parents = &self.commit.parents;
-        if parents.len() < 2 || parents.len() != self.before.len() {
+        if parents.len() < 2 || parents.len() != place.before.len() {
             return Ok(false);
         }
         let sources = if policy == Policy::FirstParent { 1 } else { parents.len() };
         'sources: for source in 0..sources {
-            if self.before[source].folder != self.scope.folder {
+            if place.before[source] != place.now {
                 continue;
             }
-            for (other, before) in parents.iter().zip(&self.before) {
-                if before.folder != self.scope.folder && !history.left_folder(*other, parents[source])? {
+            for (other, before) in parents.iter().zip(&place.before) {
+                if *before != place.now && !history.left(&place.path, *other, parents[source])? {
                     continue 'sources;
                 }
             }
@@ -360,8 +376,8 @@ fn of_charter(id: Oid, error: Error) -> Error {
     outer.caused_by(error)
 }
 
-fn not_allowed(id: Oid, key: &PublicKey, path: &str) -> Error {
-    let what = format!("commit {} is signed by {key}, which may not change {path}", id.short());
+fn not_allowed(id: Oid, key: &PublicKey, name: &str, path: &str) -> Error {
+    let what = format!("commit {} is signed by {key}, the key of {name}, which may not change {path}", id.short());
     let hint = if [charter::PATH, reset::PATH].contains(&path) {
         "let a root sign the commit; publishers cannot change exchange.yaml, reset.yaml and their signatures"
     } else {

@@ -21,6 +21,8 @@ fn giterctl_says_what_it_can_do() {
         golden(&format!("help-trust-rotate-{whose}.txt"), help);
     }
     golden("help-reset.txt", world.giterctl(&["reset", "--help"]).good());
+    golden("help-hook-install.txt", world.giterctl(&["hook", "install", "--help"]).good());
+    golden("help-hook-pre-receive.txt", world.giterctl(&["hook", "pre-receive", "--help"]).good());
     golden("help-decode.txt", world.giterctl(&["decode", "--help"]).good());
     golden("help-demo.txt", world.giterctl(&["demo", "--help"]).good());
     let version = concat!("giterctl ", env!("CARGO_PKG_VERSION"), "\n");

@@ -11,6 +11,7 @@ mod forge;
 mod get;
 mod help;
 mod history;
+mod hub;
 mod init;
 mod lint;
 mod recovery;

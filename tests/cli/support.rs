@@ -131,7 +131,8 @@ pub(crate) fn golden(name: &str, text: impl AsRef<str>) {
     Assert::new().action_env("SNAPSHOTS").eq(Data::text(text.as_ref()).raw(), expected);
 }
 
-fn run(command: &mut Command, input: &[u8]) -> Ran {
+/// Runs a program with something on its stdin.
+pub(crate) fn run(command: &mut Command, input: &[u8]) -> Ran {
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     // A program that does not read its stdin closes it.

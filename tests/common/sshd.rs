@@ -159,6 +159,7 @@ fn configuration(folder: &Path, options: &Options<'_>) -> String {
     let mut text = format!(
         "HostKey {0}/host_key\nAuthorizedKeysFile {0}/authorized_keys\nStrictModes no\nUsePAM no\nPidFile none\n\
          PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n\
+         ExposeAuthInfo yes\n\
          LogLevel VERBOSE\nSetEnv PATH={path} GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1\n",
         folder.display()
     );

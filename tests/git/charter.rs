@@ -11,7 +11,7 @@ use giter_edge::{
         signers::Keyring,
         sshsig::{EXCHANGE, SshSig},
     },
-    reconcile::verify::{Policy, Trust, verify},
+    reconcile::verify::{Policy, Reads, Trust, verify},
 };
 use sha2::{Digest, Sha256, Sha512};
 
@@ -40,7 +40,15 @@ impl Exchange {
     fn judge(&self, tip: Oid) -> Result<Accepted, Reason> {
         let device = "site-a".parse().unwrap();
         let (floor, keyring) = (self.floor.as_ref(), &self.root_file);
-        let trust = Trust { floor, previous: None, policy: Policy::Range, keyring, exchange: None, device: &device };
+        let trust = Trust {
+            floor,
+            previous: None,
+            policy: Policy::Range,
+            keyring,
+            exchange: None,
+            reads: Reads::Device(&device),
+            now: None,
+        };
         let verified = verify(tip, &trust, &self.repo.objects()).map_err(|error| error.reason())?;
         Ok(verified.accepted().clone())
     }

@@ -5,7 +5,7 @@ use giter_edge::{
     codec::{commit, keyfile::SecretKey, signers::Keyring, sshsig},
     reconcile::{
         ports::{Object, ObjectKind},
-        verify::{Policy, Trust, verify},
+        verify::{Policy, Reads, Trust, verify},
     },
 };
 
@@ -110,7 +110,15 @@ fn commits() {
         let empty = Object { kind: ObjectKind::Tree, data: Vec::new() };
         let objects = Snapshot([(tree, empty), (tip, Object { kind: ObjectKind::Commit, data: bytes })].into());
         let (policy, device) = (Policy::Range, "pump-07".parse().unwrap());
-        let trust = Trust { floor: None, previous: None, policy, keyring: &keyring, exchange: None, device: &device };
+        let trust = Trust {
+            floor: None,
+            previous: None,
+            policy,
+            keyring: &keyring,
+            exchange: None,
+            reads: Reads::Device(&device),
+            now: None,
+        };
         verify(tip, &trust, &objects).is_ok()
     };
     assert!(accepted(COMMIT.to_vec()));

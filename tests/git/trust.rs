@@ -12,7 +12,7 @@ use giter_edge::{
     git::commit::{StatusDraft, status_commit},
     reconcile::{
         ports::{NewObject, ObjectKind},
-        verify::{Policy, Trust, Verified, verify},
+        verify::{Policy, Reads, Trust, Verified, verify},
     },
 };
 
@@ -20,7 +20,15 @@ use super::repo::{Repo, SecretKeyFile};
 
 fn verdict(repo: &Repo, tip: Oid, floor: Option<&Accepted>, keyring: &Keyring) -> Result<Verified, Reason> {
     let device = "pump-07".parse().unwrap();
-    let trust = Trust { floor, previous: None, policy: Policy::Range, keyring, exchange: None, device: &device };
+    let trust = Trust {
+        floor,
+        previous: None,
+        policy: Policy::Range,
+        keyring,
+        exchange: None,
+        reads: Reads::Device(&device),
+        now: None,
+    };
     verify(tip, &trust, &repo.objects()).map_err(|error| error.reason())
 }
 

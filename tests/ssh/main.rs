@@ -10,6 +10,7 @@ mod contract;
 mod support;
 
 mod fetch;
+mod guarded;
 mod hubs;
 mod kept;
 mod push;

@@ -116,6 +116,38 @@ impl Reader {
         Ok(Chain { commits, missing: None })
     }
 
+    /// The commits that a chain has above another commit of it, or all where there is no other, the newest first;
+    /// `None` where the way there is longer than `most` commits, or leads past it.
+    ///
+    /// # Errors
+    ///
+    /// `GitFailed`.
+    pub(crate) fn above(&mut self, tip: Oid, base: Option<Oid>, most: usize) -> Result<Option<Vec<Oid>>> {
+        let (commits, next) = self.walk(tip, base, most)?;
+        Ok(if next == base { Some(commits) } else { None })
+    }
+
+    /// The last commits of a chain, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// `GitFailed`.
+    pub(crate) fn last(&mut self, tip: Oid, most: usize) -> Result<Vec<Oid>> {
+        Ok(self.walk(tip, None, most)?.0)
+    }
+
+    /// At most so many commits by their first parents, and where the walk stopped.
+    fn walk(&mut self, tip: Oid, base: Option<Oid>, most: usize) -> Result<(Vec<Oid>, Option<Oid>)> {
+        let (mut commits, mut next) = (Vec::new(), Some(tip));
+        while let Some(commit) = next.filter(|commit| Some(*commit) != base && commits.len() < most) {
+            commits.push(commit);
+            let data = self.object(commit, ObjectKind::Commit, limits::COMMIT_BYTES)?;
+            let parsed = data.ok().and_then(|data| commit::parse(&data).ok());
+            next = parsed.and_then(|parsed| parsed.parents.first().copied());
+        }
+        Ok((commits, next))
+    }
+
     /// One status commit, or why it is none.
     ///
     /// # Errors

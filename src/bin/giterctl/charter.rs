@@ -9,11 +9,14 @@ use giter_edge::{
         signers::Keyring,
         sshsig::{self, SigError},
     },
-    reconcile::verify::{Trust, Verified, verify},
+    reconcile::verify::{Reads, Trust, Verified, verify},
 };
 use sha2::{Digest, Sha256};
 
-use crate::git::{Batch, Git, GitObjects};
+use crate::{
+    git::{Batch, Git},
+    objects::GitObjects,
+};
 
 /// `exchange.yaml` and its signatures, in one commit.
 pub(crate) struct Papers {
@@ -199,7 +202,8 @@ pub(crate) fn start(git: &Git, tip: Oid, roots: &Keyring, exchange: &Exchange) -
 fn judge(git: &Git, tip: Oid, floor: Option<&ledger::Accepted>, keyring: &Keyring, of: &Exchange) -> Result<Verified> {
     let device: DeviceId = "any".parse().map_err(|_| Error::new(Reason::Bug, "no device can be called any"))?;
     let exchange = Some(&of.id);
-    let trust = Trust { floor, previous: None, policy: Policy::Range, keyring, exchange, device: &device };
+    let reads = Reads::Device(&device);
+    let trust = Trust { floor, previous: None, policy: Policy::Range, keyring, exchange, reads, now: None };
     verify(tip, &trust, &GitObjects::of(git)?)
 }
 

@@ -4,20 +4,12 @@
 //! fill up while the other is waited for.
 
 use std::{
-    cell::RefCell,
     io::{BufRead, BufReader, ErrorKind, Read, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio},
 };
 
-use giter_edge::{
-    api::{
-        Error, Oid, Reason, Result,
-        object::{NewObject, Object, ObjectKind},
-    },
-    git::commit::object,
-    reconcile::ports::Objects,
-};
+use giter_edge::api::{Error, Reason, Result};
 
 /// `git -C DIR`, in a fixed language. Variables that would lead it to another repository do not count, nor do objects
 /// that were put in the place of others: devices know of none.
@@ -26,12 +18,19 @@ pub(crate) struct Git {
     dir: PathBuf,
     /// The index, where it is not the repository's own.
     index: Option<PathBuf>,
+    /// Whether objects count that a push has brought and git has not let in yet.
+    sees_quarantine: bool,
 }
 
 impl Git {
     /// git at work in a folder.
     pub(crate) fn at(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), index: None }
+        Self { dir: dir.to_owned(), index: None, sees_quarantine: false }
+    }
+
+    /// git as a hook that judges a push runs it: it sees the objects in quarantine too.
+    pub(crate) fn in_hook(dir: &Path) -> Self {
+        Self { sees_quarantine: true, ..Self::at(dir) }
     }
 
     /// git in a repository, bare or not, or in a folder of its working tree.
@@ -123,12 +122,25 @@ impl Git {
     fn command(&self) -> Command {
         let mut command = Command::new("git");
         command.arg("-C").arg(&self.dir).env("LC_ALL", "C").env("GIT_NO_REPLACE_OBJECTS", "1");
-        for elsewhere in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX"] {
+        for elsewhere in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"] {
             command.env_remove(elsewhere);
         }
         command.envs(self.index.iter().map(|index| ("GIT_INDEX_FILE", index)));
+        if !self.sees_quarantine {
+            command.env_remove("GIT_OBJECT_DIRECTORY");
+        }
         command
     }
+}
+
+/// What git answers for a name.
+pub(crate) enum Answer {
+    /// There is nothing of that name.
+    Missing,
+    /// It has more bytes than were asked for.
+    TooLarge,
+    /// An object's type, and its bytes.
+    Object(String, Vec<u8>),
 }
 
 /// A running `git cat-file --batch`.
@@ -146,13 +158,18 @@ impl Batch {
     ///
     /// `GitFailed` if git goes away.
     pub(crate) fn read(&mut self, name: &str, limit: usize) -> Result<Option<Vec<u8>>> {
-        Ok(match self.answer(name, limit)? {
-            Answer::Object { data, .. } => Some(data),
+        Ok(match self.ask(name, limit)? {
+            Answer::Object(_, bytes) => Some(bytes),
             Answer::Missing | Answer::TooLarge => None,
         })
     }
 
-    fn answer(&mut self, name: &str, limit: usize) -> Result<Answer> {
+    /// What there is of that name; of an object with more than `limit` bytes, only that.
+    ///
+    /// # Errors
+    ///
+    /// As [`Batch::read`].
+    pub(crate) fn ask(&mut self, name: &str, limit: usize) -> Result<Answer> {
         self.exchange(name, limit)
             .map_err(|e| Error::new(Reason::GitFailed, format!("git cat-file does not answer for {name}")).caused_by(e))
     }
@@ -166,11 +183,11 @@ impl Batch {
         if self.answers.read_line(&mut header)? == 0 {
             return Err(ErrorKind::UnexpectedEof.into());
         }
-        let found = match header.trim_end().split(' ').collect::<Vec<_>>()[..] {
-            [id, kind, size] if id.len() >= 40 => size.parse::<usize>().ok().map(|size| (kind.to_owned(), size)),
+        let object = match header.trim_end().split(' ').collect::<Vec<_>>()[..] {
+            [id, kind, size] if id.len() >= 40 => size.parse::<usize>().ok().map(|size| (kind, size)),
             _ => None,
         };
-        let Some((kind, size)) = found else { return Ok(Answer::Missing) };
+        let Some((kind, size)) = object else { return Ok(Answer::Missing) };
         let mut bytes = Vec::new();
         let mut answer = (&mut self.answers).take(size as u64 + 1);
         if size > limit {
@@ -182,55 +199,7 @@ impl Batch {
             return Err(ErrorKind::UnexpectedEof.into());
         }
         bytes.truncate(size);
-        Ok(Answer::Object { kind, data: bytes })
-    }
-}
-
-/// What git has under a name.
-enum Answer {
-    Missing,
-    TooLarge,
-    Object { kind: String, data: Vec<u8> },
-}
-
-/// The repository's objects, as the verifier of the device reads them.
-pub(crate) struct GitObjects(RefCell<Batch>);
-
-impl GitObjects {
-    /// # Errors
-    ///
-    /// `GitNotFound`.
-    pub(crate) fn of(git: &Git) -> Result<Self> {
-        Ok(Self(RefCell::new(git.batch()?)))
-    }
-}
-
-impl Objects for GitObjects {
-    fn read(&self, id: Oid, limit: usize) -> Result<Option<Object>> {
-        let (kind, data) = match self.0.borrow_mut().answer(&id.to_string(), limit)? {
-            Answer::Object { kind, data } => (kind, data),
-            Answer::Missing => return Ok(None),
-            Answer::TooLarge => {
-                let what = format!("the object {} has more than {limit} bytes", id.short());
-                return Err(Error::new(Reason::FileTooLarge, what));
-            }
-        };
-        let kind = match &*kind {
-            "commit" => ObjectKind::Commit,
-            "tree" => ObjectKind::Tree,
-            "blob" => ObjectKind::Blob,
-            _ => return Ok(None),
-        };
-        let NewObject { id: hashed, object } = object(kind, data)?;
-        match hashed == id {
-            true => Ok(Some(object)),
-            false => Err(Error::new(Reason::GitFailed, format!("the object {} is damaged", id.short()))
-                .hint("git fsck says what else is; clone the exchange anew")),
-        }
-    }
-
-    fn has(&self, id: Oid) -> Result<bool> {
-        Ok(!matches!(self.0.borrow_mut().answer(&id.to_string(), 0)?, Answer::Missing))
+        Ok(Answer::Object(kind.to_owned(), bytes))
     }
 }
 

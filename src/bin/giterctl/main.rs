@@ -11,10 +11,12 @@ mod demo;
 mod get;
 mod git;
 mod history;
+mod hook;
 mod init;
 mod keys;
 mod layout;
 mod lint;
+mod objects;
 mod repository;
 mod reset;
 mod roots;
@@ -59,6 +61,7 @@ enum Verb {
     Verify(verify::Args),
     History(history::Args),
     Reset(reset::Args),
+    Hook(hook::Args),
     Decode(decode::Args),
     Trust(trust::Args),
     Demo(demo::Args),
@@ -83,6 +86,7 @@ fn run(Cli { repo, output, verb }: Cli) -> Result<Exit> {
         Verb::Verify(args) => verify::run(args, &repo, output),
         Verb::History(args) => history::run(args, &repo, output),
         Verb::Reset(args) => reset::run(args, &repo),
+        Verb::Hook(args) => hook::run(args, &repo),
         Verb::Decode(args) => decode::run(args, output),
         Verb::Trust(args) => trust::run(args, &repo, output),
         Verb::Demo(args) => demo::run(args),

@@ -24,6 +24,8 @@ struct Missing {
     message: &'static str,
 }
 
+const STATUS: &str = "only the device writes its status, to a ref of its own; remove it here";
+
 /// What is wrong with a value.
 type Wrong = String;
 
@@ -129,7 +131,10 @@ impl<'a> Fields<'a> {
         for entry in unknown() {
             let alike = self.known.iter().copied().find(|known| is_alike(known, &entry.key));
             let hint = alike.map(|name| format!("did you mean {name}? ")).unwrap_or_default();
-            let message = format!("unknown field; {hint}there are {}", self.known.join(", "));
+            let message = match (&self.path, &*entry.key) {
+                (Path::Root, "status") => STATUS.to_owned(),
+                _ => format!("unknown field; {hint}there are {}", self.known.join(", ")),
+            };
             self.sink.say(Reason::UnknownField, entry.mark, self.path.field(&entry.key), message);
         }
     }

@@ -173,6 +173,29 @@ pub fn read(source: &dyn Source, device: &DeviceId) -> Result<Snapshot, Refused>
     findings.or(Snapshot { exchange, device: itself, resources }).map_err(Refused::Wrong)
 }
 
+/// Reads what the exchange says of a device itself, whatever is wrong with the device's resources.
+///
+/// # Errors
+///
+/// The device has no folder, or more than one Device; or why it cannot be read.
+pub fn itself(source: &dyn Source, device: &DeviceId) -> Result<Option<Device>, Refused> {
+    let root = source.list("", &source.root())?;
+    let (folder, entries) = device_folder(source, root, device)?;
+    let read = manifests(source, &folder, &entries, &mut Findings::default())?;
+    let mut findings = Findings::default();
+    let itself = the_device(read.devices, device, &mut findings);
+    findings.or(itself).map_err(Refused::Wrong)
+}
+
+/// Reads the charter's words, whoever signed them.
+///
+/// # Errors
+///
+/// All that is wrong with it, or why it cannot be read.
+pub fn exchange(source: &dyn Source) -> Result<Option<Exchange>, Refused> {
+    charter(source, &source.list("", &source.root())?)
+}
+
 /// Keeps what is wrong, so that the reading can go on.
 fn keep<T>(result: Result<T, Refused>, findings: &mut Findings) -> Result<Option<T>, Refused> {
     match result {

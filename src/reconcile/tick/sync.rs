@@ -11,7 +11,7 @@ use crate::{
         chain::Own,
         decode::decode,
         ports::{Board, Objects},
-        verify::{Permit, Trust, Verified, verify},
+        verify::{Permit, Reads, Trust, Verified, verify},
     },
 };
 
@@ -125,7 +125,8 @@ impl Agent {
             policy: settings.policy,
             keyring: &settings.keyring,
             exchange: self.pinned(),
-            device: &settings.device,
+            reads: Reads::Device(&settings.device),
+            now: None,
         }
     }
 

@@ -252,7 +252,7 @@ pub(super) fn blob(objects: &dyn Objects, path: &str, leaf: Leaf, limit: usize) 
 }
 
 /// Tells one root file from another.
-fn short_digest(keyring: &Keyring) -> [u8; 16] {
+pub(super) fn short_digest(keyring: &Keyring) -> [u8; 16] {
     let mut digest = Sha256::new();
     for signer in keyring.signers() {
         digest.update(format!("{signer}\n"));

@@ -1,7 +1,7 @@
 //! Going back on purpose: the one way from the floor to a commit that does not descend from it.
 
 use super::{
-    Trust, Verified,
+    Reads, Trust, Verified,
     authority::{Authority, blob},
     history::History,
     scope::Resets,
@@ -23,14 +23,16 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// Step 10: the reset at the tip, if it counts; `None` if there is none. Of the history the tip alone is read.
+    /// Step 10: the reset at the tip, if it counts; `None` if there is none, or it is no device that asks. Of the history
+    /// the tip alone is read.
     ///
     /// # Errors
     ///
     /// `PackInvalid` if the tip is not there; `UntrustedKey`, `ExchangeMismatch`, `DeviceNotFound`, `Rewound`; what is
     /// wrong with the manifest; what reading the objects fails with.
     pub fn at(tip: Oid, trust: &Trust<'_>, objects: &dyn Objects) -> Result<Option<Self>> {
-        let mut history = History::new(objects, trust.device);
+        let Reads::Device(device) = trust.reads else { return Ok(None) };
+        let mut history = History::new(objects, trust.reads);
         let missing = || Error::new(Reason::PackInvalid, format!("the tip {} was not sent", tip.short()));
         let commit = history.commit(tip)?.cloned().ok_or_else(missing)?;
         let resets = history.scope_of_tree(commit.tree)?.resets;
@@ -42,8 +44,8 @@ impl Permit {
             authority.resume(history.scope_of_tree(floor.tree)?.papers, at, objects)?;
         }
         let Some((reset, signer)) = read(resets, &authority, at, objects)? else { return Ok(None) };
-        if !reset::names(&reset, trust.device) {
-            let what = format!("the reset {} does not name {}", reset.name, trust.device);
+        if !reset::names(&reset, device) {
+            let what = format!("the reset {} does not name {device}", reset.name);
             return Err(Error::new(Reason::DeviceNotFound, what));
         }
         let seen = trust.floor.map_or(0, |floor| floor.reset);
@@ -67,7 +69,7 @@ impl Permit {
             None => verify(commit, trust, objects)?.accepted().clone(),
         };
         let missing = || Error::new(Reason::PackInvalid, format!("commit {} was not sent", commit.short()));
-        let tree = History::new(objects, trust.device).commit(commit)?.ok_or_else(missing)?.tree;
+        let tree = History::new(objects, trust.reads).commit(commit)?.ok_or_else(missing)?.tree;
         let floor = Accepted { commit, tree, reset: serial, ..known };
         verify(tip, &Trust { floor: Some(&floor), previous: None, ..*trust }, objects)
     }

@@ -2,9 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::scope::Scope;
+use super::{
+    Reads,
+    scope::{self, Leaf, Scope},
+};
 use crate::{
-    api::{DeviceId, Error, Oid, Reason, Result, limits},
+    api::{Error, Oid, Reason, Result, limits},
     codec::{
         commit::{self, Commit},
         pubkey::PublicKey,
@@ -16,14 +19,14 @@ use crate::{
 /// The commits that were read so far.
 pub(super) struct History<'a> {
     pub(super) objects: &'a dyn Objects,
-    pub(super) device: &'a DeviceId,
+    pub(super) reads: Reads<'a>,
     read: HashMap<Oid, Option<Commit>>,
     scopes: HashMap<Oid, Scope>,
 }
 
 impl<'a> History<'a> {
-    pub(super) fn new(objects: &'a dyn Objects, device: &'a DeviceId) -> Self {
-        Self { objects, device, read: HashMap::new(), scopes: HashMap::new() }
+    pub(super) fn new(objects: &'a dyn Objects, reads: Reads<'a>) -> Self {
+        Self { objects, reads, read: HashMap::new(), scopes: HashMap::new() }
     }
 
     /// The commit; `None` if it is not there.
@@ -61,7 +64,7 @@ impl<'a> History<'a> {
         if let Some(scope) = self.scopes.get(&tree) {
             return Ok(*scope);
         }
-        let scope = Scope::of_tree(self.objects, tree, self.device)?;
+        let scope = Scope::of_tree(self.objects, tree, self.reads)?;
         self.scopes.insert(tree, scope);
         Ok(scope)
     }
@@ -86,18 +89,26 @@ impl<'a> History<'a> {
         })
     }
 
-    /// Whether a branch has the device's folder as it was where it parted from another one. False where that cannot
-    /// be known.
-    pub(super) fn left_folder(&mut self, branch: Oid, other: Oid) -> Result<bool> {
-        let folder = self.scope(branch)?.folder;
+    /// Whether a branch has a place as it was where the branch parted from another one. False where that cannot be
+    /// known.
+    pub(super) fn left(&mut self, place: &str, branch: Oid, other: Oid) -> Result<bool> {
+        let now = self.at(branch, place)?;
         let partings = self.partings(branch, other)?;
         for parting in &partings {
             let is_known = *parting == branch || self.commit(*parting)?.is_some();
-            if !is_known || self.scope(*parting)?.folder != folder {
+            if !is_known || self.at(*parting, place)? != now {
                 return Ok(false);
             }
         }
         Ok(!partings.is_empty())
+    }
+
+    /// What stands at a path of a commit; nothing if the commit is not there.
+    fn at(&mut self, id: Oid, path: &str) -> Result<Option<Leaf>> {
+        match self.commit(id)?.map(|commit| commit.tree) {
+            Some(tree) => scope::at(self.objects, tree, path),
+            None => Ok(None),
+        }
     }
 
     /// The commits that two commits both reach, without those that another such commit reaches. None where too much

@@ -1,14 +1,15 @@
-//! What of a tree the device reads, and what two of them differ in.
+//! What of a tree is read, and what two of them differ in.
 //!
-//! Of every commit only the trees on the way to the device's folder are read; the folder itself only where it changed
+//! Of every commit only the trees on the way to a device's folder are read; the folder itself only where it changed
 //! and the signer may not change all of it.
 
 use std::collections::BTreeMap;
 
 use gix::objs::{TreeRefIter, tree::EntryKind as GitKind};
 
+use super::Reads;
 use crate::{
-    api::{DeviceId, Error, Oid, Reason, Result, limits},
+    api::{Error, Oid, Reason, Result, limits},
     codec::{charter, reset},
     reconcile::{
         decode::{Entry, EntryKind, GitTree, Source},
@@ -37,12 +38,12 @@ pub(super) struct Resets {
     pub(super) signatures: Option<Leaf>,
 }
 
-/// Everything in a tree that the device reads.
+/// Everything in a tree that is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Scope {
     pub(super) papers: Papers,
     pub(super) resets: Resets,
-    /// The device's folder.
+    /// The folder that is read.
     pub(super) folder: Option<Leaf>,
 }
 
@@ -52,21 +53,39 @@ impl Scope {
     /// # Errors
     ///
     /// `PackInvalid` if a tree on the way is missing, `BadTreeEntry` if one is malformed.
-    pub(super) fn of_tree(objects: &dyn Objects, root: Oid, device: &DeviceId) -> Result<Self> {
-        let names = [charter::PATH, charter::SIGNATURE_PATH, reset::PATH, reset::SIGNATURE_PATH, "specs"];
-        let [charter, charter_signatures, reset, reset_signatures, mut folder] = find(objects, root, names)?;
-        for name in device.as_str().split('/') {
-            folder = match folder {
-                Some(Leaf { kind: EntryKind::Folder, id }) => find(objects, id, [name])?[0],
-                _ => None,
-            };
-        }
+    pub(super) fn of_tree(objects: &dyn Objects, root: Oid, reads: Reads<'_>) -> Result<Self> {
+        let names = [charter::PATH, charter::SIGNATURE_PATH, reset::PATH, reset::SIGNATURE_PATH, SPECS];
+        let [charter, charter_signatures, reset, reset_signatures, specs] = find(objects, root, names)?;
+        let folder = match reads {
+            Reads::Device(device) => below(objects, specs, device.as_str())?,
+            Reads::Everything => Some(Leaf { kind: EntryKind::Folder, id: root }),
+        };
         Ok(Self {
             papers: Papers { charter, signatures: charter_signatures },
             resets: Resets { reset, signatures: reset_signatures },
             folder,
         })
     }
+}
+
+/// What stands at a path of a tree.
+///
+/// # Errors
+///
+/// Those of [`Scope::of_tree`].
+pub(super) fn at(objects: &dyn Objects, root: Oid, path: &str) -> Result<Option<Leaf>> {
+    below(objects, Some(Leaf { kind: EntryKind::Folder, id: root }), path)
+}
+
+fn below(objects: &dyn Objects, folder: Option<Leaf>, path: &str) -> Result<Option<Leaf>> {
+    let mut leaf = folder;
+    for name in path.split('/') {
+        leaf = match leaf {
+            Some(Leaf { kind: EntryKind::Folder, id }) => find(objects, id, [name])?[0],
+            _ => None,
+        };
+    }
+    Ok(leaf)
 }
 
 /// The entries of these names.
@@ -95,48 +114,144 @@ fn find<const N: usize>(objects: &dyn Objects, tree: Oid, names: [&str; N]) -> R
     Ok(found)
 }
 
-/// Calls `visit` with the path of every file in the device's folder in which two scopes differ.
+/// A folder or file that is taken from one parent of a merge or another, never mixed.
+pub(super) struct Place {
+    /// Its path.
+    pub(super) path: String,
+    /// What stands there.
+    pub(super) now: Option<Leaf>,
+    /// What stood there in each of the trees that are compared.
+    pub(super) before: Vec<Option<Leaf>>,
+}
+
+/// The places in which a tree differs from one of those before: a device's folder, or, where everything is read, the
+/// outermost folders that hold manifests, and the files that stand in none. The charter has rules of its own.
 ///
 /// # Errors
 ///
-/// The visitor's; `TooMany` if there is more to compare than is compared; `PackInvalid`, `BadTreeEntry`.
-pub(super) fn changes(
-    objects: &dyn Objects,
-    device: &DeviceId,
-    [old, new]: [&Scope; 2],
-    visit: &mut dyn FnMut(&str) -> Result<()>,
-) -> Result<()> {
-    let mut open = vec![(format!("specs/{device}"), 0, [old.folder, new.folder])];
-    let mut left = limits::CHANGED_ENTRIES;
-    while let Some((path, depth, sides)) = open.pop() {
-        if sides[0] == sides[1] {
+/// `TooMany` if there is more to compare than is compared; `PackInvalid`, `BadTreeEntry`.
+pub(super) fn places(objects: &dyn Objects, reads: Reads<'_>, before: &[Scope], now: &Scope) -> Result<Vec<Place>> {
+    let before = before.iter().map(|before| before.folder).collect();
+    let (mut places, mut left) = (Vec::new(), limits::CHANGED_ENTRIES);
+    let path = match reads {
+        Reads::Device(device) => format!("{SPECS}/{device}"),
+        Reads::Everything => String::new(),
+    };
+    let mut open = vec![Place { path, now: now.folder, before }];
+    while let Some(place) = open.pop() {
+        if place.is_unchanged() {
             continue;
         }
-        let is_folder = |leaf: &Option<Leaf>| leaf.is_some_and(|leaf| leaf.kind == EntryKind::Folder);
-        if sides.iter().any(|side| side.is_some() && !is_folder(side)) {
-            visit(&path)?;
-        }
-        if !sides.iter().any(is_folder) {
+        if matches!(reads, Reads::Device(_)) || !place.is_folder() {
+            places.push(place);
             continue;
         }
-        let mut entries: BTreeMap<String, [Option<Leaf>; 2]> = BTreeMap::new();
-        for (at, side) in sides.into_iter().enumerate().filter(|(_, side)| is_folder(side)) {
-            for entry in list(objects, &path, side)? {
+        if place.depth() >= limits::FOLDER_DEPTH {
+            return Err(too_many(&place.path));
+        }
+        let entries = place.open(objects, &mut left)?;
+        if place.path.starts_with("specs/") && entries.iter().any(Place::is_manifest) {
+            places.push(place);
+        } else {
+            open.extend(entries.into_iter().filter(|entry| !PAPERS.contains(&&*entry.path)));
+        }
+    }
+    Ok(places)
+}
+
+/// The folder of the specs.
+const SPECS: &str = "specs";
+/// What step 5 judges.
+const PAPERS: [&str; 2] = [charter::PATH, charter::SIGNATURE_PATH];
+
+impl Place {
+    /// Calls `visit` with the path of every file in which the place differs from one of those before.
+    ///
+    /// # Errors
+    ///
+    /// The visitor's; those of [`places`].
+    pub(super) fn changes(&self, objects: &dyn Objects, visit: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
+        self.before.iter().try_for_each(|before| self.since(*before).differences(objects, visit))
+    }
+
+    fn since(&self, before: Option<Leaf>) -> Self {
+        Self { path: self.path.clone(), now: self.now, before: vec![before] }
+    }
+
+    fn differences(self, objects: &dyn Objects, visit: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
+        let (depth, mut left, mut open) = (self.depth(), limits::CHANGED_ENTRIES, vec![self]);
+        while let Some(place) = open.pop() {
+            if place.is_unchanged() {
+                continue;
+            }
+            if place.sides().any(|side| side.is_some() && !is_folder(&side)) {
+                visit(&place.path)?;
+            }
+            if !place.sides().any(|side| is_folder(&side)) {
+                continue;
+            }
+            if place.depth() - depth >= limits::FOLDER_DEPTH {
+                return Err(too_many(&place.path));
+            }
+            open.extend(place.open(objects, &mut left)?);
+        }
+        Ok(())
+    }
+
+    fn sides(&self) -> impl Iterator<Item = Option<Leaf>> {
+        std::iter::once(self.now).chain(self.before.iter().copied())
+    }
+
+    fn is_unchanged(&self) -> bool {
+        self.before.iter().all(|before| *before == self.now)
+    }
+
+    /// Whether there is nothing there but folders.
+    fn is_folder(&self) -> bool {
+        self.sides().flatten().all(|leaf| leaf.kind == EntryKind::Folder)
+    }
+
+    fn is_manifest(&self) -> bool {
+        let is_file = self.sides().flatten().any(|leaf| leaf.kind != EntryKind::Folder);
+        is_file && [".yaml", ".yml"].iter().any(|ending| self.path.ends_with(ending))
+    }
+
+    fn depth(&self) -> usize {
+        self.path.matches('/').count()
+    }
+
+    /// What stands in its folders.
+    fn open(&self, objects: &dyn Objects, left: &mut usize) -> Result<Vec<Self>> {
+        let mut entries: BTreeMap<String, Vec<Option<Leaf>>> = BTreeMap::new();
+        for (at, side) in self.sides().enumerate().filter(|(_, side)| is_folder(side)) {
+            for entry in list(objects, &self.path, side)? {
                 // Two names could show as the same.
                 if entry.name.contains(char::REPLACEMENT_CHARACTER) {
-                    let what = format!("{path} has a name that is not UTF-8");
+                    let what = format!("{} has a name that is not UTF-8", self.path);
                     return Err(Error::new(Reason::BadTreeEntry, what).hint("rename the file"));
                 }
-                entries.entry(entry.name).or_default()[at] = Some(Leaf { kind: entry.kind, id: entry.id });
+                let sides = entries.entry(entry.name).or_insert_with(|| vec![None; self.before.len() + 1]);
+                sides[at] = Some(Leaf { kind: entry.kind, id: entry.id });
             }
         }
-        left = left.checked_sub(entries.len()).filter(|_| depth < limits::FOLDER_DEPTH).ok_or_else(|| {
-            Error::new(Reason::TooMany, format!("{path} holds more, or deeper folders, than is compared"))
-                .hint("change it in several commits, or keep fewer files there")
-        })?;
-        open.extend(entries.into_iter().map(|(name, sides)| (format!("{path}/{name}"), depth + 1, sides)));
+        let sides = self.before.len() + 1;
+        *left = left.checked_sub(entries.len() * sides / 2).ok_or_else(|| too_many(&self.path))?;
+        let folder = if self.path.is_empty() { String::new() } else { format!("{}/", self.path) };
+        let entry = |(name, mut sides): (String, Vec<Option<Leaf>>)| {
+            let before = sides.split_off(1);
+            Self { path: format!("{folder}{name}"), now: sides[0], before }
+        };
+        Ok(entries.into_iter().map(entry).collect())
     }
-    Ok(())
+}
+
+fn is_folder(leaf: &Option<Leaf>) -> bool {
+    leaf.is_some_and(|leaf| leaf.kind == EntryKind::Folder)
+}
+
+fn too_many(path: &str) -> Error {
+    Error::new(Reason::TooMany, format!("{path} holds more, or deeper folders, than is compared"))
+        .hint("change it in several commits, or keep fewer files there")
 }
 
 fn list(objects: &dyn Objects, path: &str, folder: Option<Leaf>) -> Result<Vec<Entry>> {

@@ -10,6 +10,7 @@ use crate::{
 };
 
 mod charters;
+mod everything;
 mod resets;
 
 const TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
@@ -113,7 +114,7 @@ fn verify_by(world: &World, tip: u32, floor: Option<&Accepted>, policy: Policy) 
 
 fn trust<'a>(floor: Option<&'a Accepted>, policy: Policy, keyring: &'a Keyring) -> Trust<'a> {
     static DEVICE: LazyLock<DeviceId> = LazyLock::new(|| "site-a/pump".parse().unwrap());
-    Trust { floor, previous: None, policy, keyring, exchange: None, device: &DEVICE }
+    Trust { floor, previous: None, policy, keyring, exchange: None, reads: Reads::Device(&DEVICE), now: None }
 }
 
 /// The reasons under `tip`, `first-parent` and `range`; `None` where the tip is accepted.

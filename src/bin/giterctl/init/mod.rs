@@ -3,6 +3,7 @@
 //! It is made aside and moved into place when its first commit is signed, so that a failure leaves nothing behind.
 
 mod files;
+mod hub;
 
 use std::{
     fs, io,
@@ -34,6 +35,10 @@ pub(crate) struct Args {
     #[arg(value_name = "DIR")]
     dir: PathBuf,
 
+    /// Make the hub instead, a bare repository with the hook that judges every push
+    #[arg(long, conflicts_with_all = ["name", "device", "key", "files"])]
+    hub: bool,
+
     /// The exchange's name [default: that of DIR]
     #[arg(long)]
     name: Option<Name>,
@@ -46,7 +51,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
 
-    /// A root's key, which signs the charter and may be kept apart [default: the publisher's key]
+    /// A root's key, which signs the charter and may be kept apart [default: the publisher's key]; of a hub, the
+    /// devices' root file, which it needs for a first push
     #[arg(long, value_name = "FILE")]
     root: Option<PathBuf>,
 
@@ -61,6 +67,10 @@ pub(crate) struct Args {
 
 /// Makes the exchange, and says what to do next.
 pub(crate) fn run(args: Args) -> Result<Exit> {
+    if args.hub {
+        cli::print(hub::make(&args.dir, &args.branch, args.root)?)?;
+        return Ok(Exit::Done);
+    }
     let dir = args.dir.clone();
     let made = make(args)?;
     cli::print(made.report(&dir))?;

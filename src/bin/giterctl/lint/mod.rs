@@ -17,7 +17,7 @@ use giter_edge::{
     drivers::{self, Drivers},
     reconcile::{
         apply,
-        decode::{self, Refused},
+        decode::{self, Refused, Source},
     },
 };
 use serde::Serialize;
@@ -46,7 +46,7 @@ pub(crate) struct Args {
 }
 
 /// The board whose lines and LEDs may have any name.
-const ANY_BOARD: &str = "generic";
+pub(crate) const ANY_BOARD: &str = "generic";
 
 /// Prints the findings.
 pub(crate) fn run(args: Args, repo: PathBuf, output: Output) -> Result<Exit> {
@@ -69,7 +69,11 @@ pub(crate) fn run(args: Args, repo: PathBuf, output: Output) -> Result<Exit> {
 }
 
 /// The drivers of a board that is not here: they resolve names, and nothing of them is ever applied.
-fn board(name: &str) -> Result<Drivers> {
+///
+/// # Errors
+///
+/// `UnknownBoard`.
+pub(crate) fn board(name: &str) -> Result<Drivers> {
     let nowhere = Path::new("/nonexistent");
     let table = drivers::select(name, nowhere, nowhere).map_err(|error| {
         let boards: Vec<&str> = drivers::boards().iter().map(|board| board.name).collect();
@@ -89,11 +93,10 @@ fn lint(tree: &WorkingTree, device: Option<DeviceId>, board: &Drivers) -> Result
     };
     report.devices = devices.len();
     for device in devices {
-        match decode::read(tree, &device) {
-            Ok(snapshot) => {
-                report.resources += snapshot.resources.len();
-                let ownerless = snapshot.resources.into_iter().map(without_owner).collect();
-                report.keep(apply::bind(ownerless, board).err().unwrap_or_default());
+        match judge(tree, &device, board) {
+            Ok((resources, findings)) => {
+                report.resources += resources;
+                report.keep(findings);
             }
             Err(Refused::Wrong(findings)) => report.keep(findings),
             Err(Refused::Unread(error)) => return Err(error),
@@ -101,6 +104,18 @@ fn lint(tree: &WorkingTree, device: Option<DeviceId>, board: &Drivers) -> Result
     }
     report.settle();
     Ok(report)
+}
+
+/// How many resources a device has, and what the board would refuse of them.
+///
+/// # Errors
+///
+/// All that is wrong with them on any board, or why they cannot be read.
+pub(crate) fn judge(source: &dyn Source, device: &DeviceId, board: &Drivers) -> Result<(usize, Findings), Refused> {
+    let resources = decode::read(source, device)?.resources;
+    let count = resources.len();
+    let ownerless = resources.into_iter().map(without_owner).collect();
+    Ok((count, apply::bind(ownerless, board).err().unwrap_or_default()))
 }
 
 fn charter(tree: &WorkingTree) -> Result<Findings> {

@@ -74,6 +74,13 @@ struct Said {
     revision: Option<Oid>,
 }
 
+impl Said {
+    fn of(status: &DeviceStatus) -> Self {
+        let DeviceStatus { sequence, boot_id, uptime, observed_revision: revision, .. } = *status;
+        Self { sequence, boot_id, uptime, revision }
+    }
+}
+
 /// Where a boot stood when it was last heard of.
 #[derive(Clone, Copy)]
 struct Moment {
@@ -100,12 +107,27 @@ impl<'a> Audit<'a> {
         }
     }
 
-    /// Takes the next commit.
+    /// Takes a status for said that was let in before, as what the next ones are held against.
+    pub(crate) fn remember(&mut self, entry: &Entry) {
+        self.latest = self.latest.max(entry.date);
+        if let Ok(status) = &entry.status
+            && status.device.as_str() == self.device
+        {
+            self.note(status);
+        }
+    }
+
+    /// Takes the next commit. Step 6 is left out where there is no history to ask.
     ///
     /// # Errors
     ///
     /// The exchange's history cannot be asked.
-    pub(crate) fn take(&mut self, commit: Oid, entry: Result<Entry, Flaw>, lineage: &mut Lineage<'_>) -> Result<()> {
+    pub(crate) fn take(
+        &mut self,
+        commit: Oid,
+        entry: Result<Entry, Flaw>,
+        lineage: Option<&mut Lineage<'_>>,
+    ) -> Result<()> {
         let entry = match entry {
             Ok(entry) => entry,
             Err(Flaw { reason, what }) => {
@@ -194,19 +216,30 @@ impl<'a> Audit<'a> {
     }
 
     /// Steps 5 and 6.
-    fn follow(&mut self, commit: Oid, date: i64, status: &DeviceStatus, lineage: &mut Lineage<'_>) -> Result<()> {
-        let DeviceStatus { sequence, boot_id, uptime, observed_revision: revision, .. } = *status;
-        let said = Said { sequence, boot_id, uptime, revision };
-        for wrong in [self.order(&said), self.revision(&said, lineage)?].into_iter().flatten() {
-            self.add(commit, Some(sequence), Some(date), wrong);
+    fn follow(
+        &mut self,
+        commit: Oid,
+        date: i64,
+        status: &DeviceStatus,
+        lineage: Option<&mut Lineage<'_>>,
+    ) -> Result<()> {
+        let said = Said::of(status);
+        let moved = lineage.map_or(Ok(None), |lineage| self.revision(&said, lineage))?;
+        for wrong in [self.order(&said), moved].into_iter().flatten() {
+            self.add(commit, Some(said.sequence), Some(date), wrong);
         }
-        let first = self.record.numbers.map_or(sequence, |(first, _)| first);
-        self.record.numbers = Some((first, sequence));
-        self.record.revision = revision;
-        self.boots.insert(boot_id, Moment { sequence, uptime });
+        let first = self.record.numbers.map_or(said.sequence, |(first, _)| first);
+        self.record.numbers = Some((first, said.sequence));
+        self.record.revision = said.revision;
+        self.note(status);
+        Ok(())
+    }
+
+    fn note(&mut self, status: &DeviceStatus) {
+        let said = Said::of(status);
+        self.boots.insert(said.boot_id, Moment { sequence: said.sequence, uptime: said.uptime });
         self.before = Some(said);
         self.unread = 0;
-        Ok(())
     }
 
     /// Step 5: what is wrong with a status's place in the record.

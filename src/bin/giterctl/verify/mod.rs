@@ -1,7 +1,7 @@
 //! `giterctl verify`: what each device's record of statuses is worth, and why it is not worth more.
 
-mod audit;
-mod finding;
+pub(crate) mod audit;
+pub(crate) mod finding;
 mod keys;
 mod lineage;
 
@@ -132,7 +132,7 @@ fn audit(
         audit.add(status_ref.tip, None, None, (Reason::WrongDevice, what));
     }
     for commit in chain.commits.iter().rev() {
-        audit.take(*commit, reader.entry(*commit)?, lineage)?;
+        audit.take(*commit, reader.entry(*commit)?, Some(&mut *lineage))?;
     }
     witness(git, &status_ref, &chain, &mut audit)?;
     let record = audit.finish();

@@ -44,9 +44,9 @@ pub(super) fn file(path: &str, text: &str) -> Files {
 }
 
 pub(super) const MINE: &str = "specs/site-a/pump/x.yaml";
-const THEIRS: &str = "specs/site-b/pump/x.yaml";
+pub(super) const THEIRS: &str = "specs/site-b/pump/x.yaml";
 pub(super) const SITE_A: &str = "paths: [specs/site-a/**]";
-const SITE_B: &str = "paths: [specs/site-b/**]";
+pub(super) const SITE_B: &str = "paths: [specs/site-b/**]";
 
 impl Branch {
     pub(super) fn new() -> Self {
@@ -85,7 +85,7 @@ impl Branch {
         self.commit_at(number, parents, number.into(), by, change);
     }
 
-    fn commit_at(&mut self, number: u32, parents: &[u32], date: i64, by: u8, change: Files) {
+    pub(super) fn commit_at(&mut self, number: u32, parents: &[u32], date: i64, by: u8, change: Files) {
         let mut files = parents.first().and_then(|parent| self.files.get(parent)).cloned().unwrap_or_default();
         files.extend(change);
         files.retain(|_, text| !text.is_empty());

@@ -1,0 +1,86 @@
+//! Requests to be let in: the one thing that anybody may push.
+
+use giter_edge::{
+    api::{DeviceId, Error, Oid, Reason, Result, limits, object::ObjectKind},
+    codec::{commit, device::status_keys, enrolment, pubkey::PublicKey},
+    reconcile::{ports::Objects, verify},
+};
+
+use super::{
+    hub::{Hub, REQUESTS},
+    login::Login,
+    push::{Brings, Update, check_may_take_away},
+};
+
+/// Judges a device's request: one commit without a parent, which holds the device's word and is signed by the key in it.
+///
+/// # Errors
+///
+/// `EnrolmentInvalid`; `UntrustedKey` where another key asked before; `DeletionRefused` where it is not answered yet;
+/// `TooMany`; what is wrong with the signature.
+pub(super) fn judge(hub: &Hub<'_>, login: &Login, update: &Update, device: &DeviceId) -> Result<Brings> {
+    let before = update.old.map(|old| asks(hub, device, old));
+    let Some(new) = update.new else {
+        let is_answered = matches!(before, Some(Ok(key)) if is_known(hub, device, &key)?);
+        if !is_answered {
+            check_may_take_away(login, &format!("no Device resource of {device} names the key that asks"))?;
+        }
+        return Ok(Brings::Little);
+    };
+    let key = asks(hub, device, new)?;
+    match before {
+        None => check_count(hub)?,
+        Some(Ok(first)) if first != key => {
+            let what = format!("{first} asks to be {device} already, and this is signed by {key}");
+            return Err(Error::new(Reason::UntrustedKey, what)
+                .hint("let a publisher answer the first request, or take it away, before another key asks"));
+        }
+        Some(_) => {}
+    }
+    Ok(Brings::Little)
+}
+
+/// The key that asks to be the device.
+fn asks(hub: &Hub<'_>, device: &DeviceId, id: Oid) -> Result<PublicKey> {
+    let invalid = |why: &str| {
+        Error::new(Reason::EnrolmentInvalid, format!("{} is not a request of {device}: {why}", id.short()))
+            .hint("make it with: giterd enroll")
+    };
+    let read = |id: Oid, kind: ObjectKind, limit: usize| match hub.objects.read(id, limit) {
+        Ok(Some(object)) if object.kind == kind => Ok(object.data),
+        Ok(_) => Err(invalid("it is not a commit that holds a file")),
+        Err(error) if error.reason() == Reason::FileTooLarge => Err(invalid("it is too large")),
+        Err(error) => Err(error),
+    };
+    let made = commit::parse(&read(id, ObjectKind::Commit, limits::COMMIT_BYTES)?).map_err(invalid)?;
+    if !made.parents.is_empty() {
+        return Err(invalid("its commit has a parent"));
+    }
+    let tree = read(made.tree, ObjectKind::Tree, limits::COMMIT_BYTES)?;
+    let file = tree.strip_prefix(format!("100644 {}\0", enrolment::FILE).as_bytes());
+    let file = file.and_then(|id| Some(Oid::new(id.try_into().ok()?)));
+    let file = file.ok_or_else(|| invalid("it is not exactly one file, device.yaml"))?;
+    let bytes = read(file, ObjectKind::Blob, limits::ENROLMENT_BYTES)?;
+    let says = enrolment::read(device, &bytes).map_err(|error| error.hint("make it with: giterd enroll"))?;
+    let key = verify::signature(id, hub.objects)?;
+    if status_keys(device, &says)?.signers().iter().all(|signer| signer.key != key) {
+        return Err(invalid(&format!("it is signed by {key}, and asks for another key")));
+    }
+    Ok(key)
+}
+
+/// Whether the branch's tip names the key as the device's.
+fn is_known(hub: &Hub<'_>, device: &DeviceId, key: &PublicKey) -> Result<bool> {
+    let keys = hub.device(device)?.map(|says| status_keys(device, &says)).transpose()?;
+    Ok(keys.is_some_and(|keys| keys.signers().iter().any(|signer| signer.key == *key)))
+}
+
+fn check_count(hub: &Hub<'_>) -> Result<()> {
+    let count = format!("--count={}", limits::ENROLMENTS);
+    let waiting = hub.git.run(&["for-each-ref", &count, "--format=%(objectname)", REQUESTS])?;
+    if waiting.lines().count() < limits::ENROLMENTS {
+        return Ok(());
+    }
+    Err(Error::new(Reason::TooMany, format!("{} requests wait for an answer already", limits::ENROLMENTS))
+        .hint(format!("let a publisher look through {REQUESTS}, and take away what nobody needs")))
+}

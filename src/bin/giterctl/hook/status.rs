@@ -1,0 +1,107 @@
+//! A device's status ref: the steps 1 to 5 of `giterctl verify`, when they are pushed.
+
+use giter_edge::{
+    api::{DeviceId, Error, Oid, Reason, Result, limits},
+    codec::{device::status_keys, signers::Keyring, sshsig},
+};
+
+use super::{
+    hub::Hub,
+    push::{Brings, Update, stays},
+};
+use crate::{
+    chain::Reader,
+    verify::{
+        audit::Audit,
+        finding::{Finding, Findings},
+    },
+};
+
+/// Judges new statuses of a device. Only the device's own folder is read, however large the fleet is, and the last of
+/// its statuses, however long the record.
+///
+/// A gap is let in: the device cannot tell again what was lost. So is what is only doubtful.
+///
+/// # Errors
+///
+/// `DeviceNotApproved`, `DeletionRefused`, `NotFastForward`, `PushTooLarge`; the reason of the first commit that is not
+/// the device's next status.
+pub(super) fn judge(hub: &Hub<'_>, update: &Update, device: &DeviceId) -> Result<Brings> {
+    let new = update.new.ok_or_else(|| stays("a device's record stays"))?;
+    let own = keys(hub, device)?;
+    let mut reader = Reader::of(hub.git)?;
+    let commits = commits(&mut reader, update, new)?;
+    let fleet = Keyring::default();
+    let mut audit = Audit::new(device.as_str(), own.clone(), &fleet, None);
+    if let Some(old) = update.old {
+        for witness in reader.last(old, limits::STATUS_WITNESSES)?.into_iter().rev() {
+            if let Ok(entry) = reader.entry(witness)? {
+                audit.remember(&entry);
+            }
+        }
+    }
+    for commit in commits.into_iter().rev() {
+        audit.take(commit, reader.entry(commit)?, None)?;
+    }
+    let record = audit.finish();
+    check(device, &record.findings)?;
+    // The record's own dates may all be old.
+    match record.key.map(|key| (key, own.judge(&key, sshsig::GIT, hub.now))) {
+        Some((key, Err(distrust))) => {
+            let what = format!("commit {} is signed by {key}, which counts no more today", new.short());
+            Err(Error::new(distrust.reason(), what).hint(format!("let a publisher give {device} a new key")))
+        }
+        _ => Ok(Brings::Little),
+    }
+}
+
+/// The keys that the branch's tip gives the device.
+fn keys(hub: &Hub<'_>, device: &DeviceId) -> Result<Keyring> {
+    let says = hub.device(device)?;
+    let keys = says.map(|says| status_keys(device, &says)).transpose()?.unwrap_or_default();
+    if keys.signers().is_empty() {
+        let what = format!("no resource of kind Device in specs/{device} names a status key");
+        return Err(Error::new(Reason::DeviceNotApproved, what)
+            .hint(format!("let a publisher approve the device: giterctl approve {device}")));
+    }
+    Ok(keys)
+}
+
+fn commits(reader: &mut Reader, update: &Update, new: Oid) -> Result<Vec<Oid>> {
+    let most = limits::PUSH_STATUSES;
+    if let Some(commits) = reader.above(new, update.old, most)? {
+        return Ok(commits);
+    }
+    let old =
+        update.old.map_or("the beginning of the record".into(), |old| format!("the last status, {}", old.short()));
+    let what = format!("{} does not lead back to {old} in at most {most} statuses", new.short());
+    Err(Error::new(Reason::NotFastForward, what).hint(
+        "push in steps; a record only goes on, until who runs the hub deletes the ref there and the device begins anew",
+    ))
+}
+
+/// Whether there is nothing but what a hub lets in.
+fn check(device: &DeviceId, findings: &Findings) -> Result<()> {
+    let is_let_in = |reason| matches!(reason, Reason::StatusGap | Reason::StatusImplausible);
+    if let Some(finding) = findings.kept.iter().find(|finding| !is_let_in(finding.reason)) {
+        return Err(refused(device, finding));
+    }
+    if findings.more > 0 {
+        // What is not kept may be anything.
+        let what = format!("more than {} of these statuses do not follow from one another", limits::FINDINGS);
+        return Err(Error::new(Reason::TooMany, what).hint("push them in several times"));
+    }
+    Ok(())
+}
+
+fn refused(device: &DeviceId, finding: &Finding) -> Error {
+    let Finding { reason, commit, message, .. } = finding;
+    let what = format!("commit {} is not the next status of {device}: {message}", commit.short());
+    Error::new(*reason, what).hint(match reason {
+        Reason::StatusReplayed | Reason::StatusForked => {
+            "see whether two boards have the device's key, or its state was restored from a copy"
+        }
+        Reason::StatusInvalid => "see the version of giterd, and update giterctl on the hub",
+        _ => "let the device itself push it, with a key that its Device resource names in statusKeys",
+    })
+}
