@@ -5,6 +5,8 @@
 
 mod exchange;
 mod forge;
+#[path = "../support/packfile.rs"]
+mod packfile;
 mod recipe;
 mod seal;
 mod world;
