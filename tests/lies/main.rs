@@ -93,8 +93,8 @@ fn try_case(path: &Path) {
 }
 
 fn try_over(way: Way, lie: &Lie) {
-    let world = World::new(way, &lie.device);
-    let mut exchange = Exchange::new(world.folder());
+    let world = World::new(way, &lie.device, lie.keys());
+    let mut exchange = Exchange::new(world.folder(), lie.is_chartered);
     exchange.add(lie);
     let floor = accept(&world, &exchange, lie);
 
@@ -119,9 +119,9 @@ fn try_over(way: Way, lie: &Lie) {
     // The next good commit.
     world.stop_lying();
     if lie.device.then_keys.is_some() {
-        world.trust(lie.device.keys.as_deref().unwrap_or(world::KEYS));
+        world.trust(lie.keys());
     }
-    let better = exchange.add_better(top, 1_000_000);
+    let better = exchange.add_better(top, 1_000_000, lie);
     world.publish(&exchange.others(&lie.omit), Some(better));
     let ran = world.sync();
     assert_eq!((ran.code, world.motd().as_deref()), (Some(lie.then_exit), Some("better\n")), "then:\n{}", ran.said);
