@@ -19,7 +19,10 @@ use std::{
 };
 
 use exchange::Exchange;
-use giter_edge::api::{Class, ConditionStatus, Exit, Reason};
+use giter_edge::{
+    api::{Class, ConditionStatus, Exit, Reason},
+    codec::pattern::PathPattern,
+};
 use recipe::{Expect, Lie, Way};
 use world::{Ran, World};
 
@@ -59,6 +62,24 @@ fn there_are_as_many_lies_as_promised() {
         assert!(lie.links.iter().all(|way| !lie.says.by(*way).is_empty()), "{name} does not say what giterd says");
     }
     assert!(cases.iter().all(|(_, lie)| lie.claim.ends_with('.')), "a claim is a sentence");
+}
+
+#[test]
+fn the_threats_name_lies_that_are_told() {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/TRUST.md")).unwrap();
+    let (_, table) = text.split_once("| shown by |").expect("docs/TRUST.md has the table of threats");
+    let rows: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
+    assert!(rows.len() >= 30, "{} threats", rows.len());
+    let (all, mut group) = (all(), "");
+    for row in rows {
+        let shown = row.trim_end_matches([' ', '|']).rsplit('|').next().unwrap();
+        for name in shown.split('`').skip(1).step_by(2) {
+            let (of, name) = name.split_once('/').unwrap_or((group, name));
+            group = of;
+            let pattern = PathPattern::new(&format!("{group}/{name}")).unwrap();
+            assert!(all.iter().any(|(name, _)| pattern.matches(name)), "docs/TRUST.md names {pattern}");
+        }
+    }
 }
 
 /// Name and recipe of each case there is.
