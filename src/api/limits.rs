@@ -28,6 +28,8 @@ pub const MANIFESTS_BYTES: usize = 4 << 20;
 pub const LABELS: usize = 64;
 /// Most resources that one resource can name in `edge.giter.dev/after`.
 pub const AFTER: usize = 64;
+/// Highest serial of a charter: the highest whole number that every reader of JSON keeps as it is.
+pub const SERIAL: u64 = (1 << 53) - 1;
 /// Most path patterns of one publisher.
 pub const PUBLISHER_PATHS: usize = 256;
 /// Most signatures of one charter that are looked at.

@@ -9,6 +9,9 @@
 //!   specs/pump-08/all.yaml  `manifest`
 //! changed, better           the same with other manifests: motd is "changed\n" or "better\n", the line low
 //! ```
+//!
+//! Where the case is chartered, `charter` has [`PUBLISHERS`] and the root `root`, `exchange.yaml.sig` stands beside it
+//! as `signatures`, and `root` signed both this and `base`.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -20,7 +23,7 @@ use giter_edge::api::Oid;
 
 use crate::{
     forge::{self, Kind, Object},
-    recipe::{Commit, Entry, Lie, Tree},
+    recipe::{Charter, Commit, Entry, Lie, Seal, Tree},
     seal,
 };
 
@@ -38,7 +41,7 @@ pub(crate) struct Exchange {
     order: Vec<String>,
     /// How many of them `base` is made of.
     floor: usize,
-    /// The signed bytes of each commit.
+    /// The signed bytes of each commit and charter.
     payloads: HashMap<String, Vec<u8>>,
 }
 
@@ -46,7 +49,7 @@ type Entries = Vec<(Vec<u8>, Vec<u8>, Oid)>;
 
 impl Exchange {
     /// The sound exchange alone.
-    pub(crate) fn new(folder: &Path) -> Self {
+    pub(crate) fn new(folder: &Path, is_chartered: bool) -> Self {
         let mut it = Self {
             folder: folder.to_owned(),
             objects: HashMap::new(),
@@ -54,11 +57,17 @@ impl Exchange {
             floor: 0,
             payloads: HashMap::new(),
         };
-        it.blob("charter", &CHARTER.replace("{id}", ID));
+        if is_chartered {
+            it.papers(["charter", "signatures"], &Charter { serial: Some(1), ..Charter::default() });
+        } else {
+            it.blob("charter", CHARTER);
+        }
         it.blob("note", "a note\n");
         it.blob("manifest", &MANIFEST.replace("{motd}", "good").replace("{level}", "high"));
         it.mount("good", "", None, "manifest");
-        it.commit(&toml::from_str("name = 'base'\nparents = []\ntree = 'good'\nat = 0").unwrap());
+        let key = if is_chartered { "root" } else { "ops" };
+        let base = format!("name = 'base'\nparents = []\ntree = 'good'\nat = 0\nseal = {{key = '{key}'}}");
+        it.commit(&toml::from_str(&base).unwrap());
         it.floor = it.order.len();
         for name in ["changed", "better"] {
             let manifest = format!("{name}-manifest");
@@ -73,6 +82,7 @@ impl Exchange {
         for blob in &lie.blob {
             self.blob(&blob.name, &blob.text.repeat(blob.times));
         }
+        lie.charter.iter().for_each(|charter| self.charter(charter));
         lie.tree.iter().for_each(|tree| self.tree(tree));
         lie.commit.iter().for_each(|commit| self.commit(commit));
         for tag in &lie.tag {
@@ -84,9 +94,15 @@ impl Exchange {
     }
 
     /// A commit on top of `parent` that nothing is wrong with, of the tree `then` if the recipe has one.
-    pub(crate) fn add_better(&mut self, parent: &str, at: i64) -> Oid {
-        let tree = if self.objects.contains_key("then") { "then" } else { "better" };
-        let text = format!("name = 'better-commit'\nparents = ['{parent}']\ntree = '{tree}'\nat = {at}");
+    pub(crate) fn add_better(&mut self, parent: &str, at: i64, lie: &Lie) -> Oid {
+        let tree = match &lie.then_charter {
+            Some(charter) => format!("{charter}-better"),
+            None if self.objects.contains_key("then") => "then".into(),
+            None => "better".into(),
+        };
+        let key = &lie.then_key;
+        let place = format!("parents = ['{parent}']\ntree = '{tree}'\nat = {at}");
+        let text = format!("name = 'better-commit'\n{place}\nseal = {{key = '{key}'}}");
         self.commit(&toml::from_str(&text).unwrap());
         self.id("better-commit")
     }
@@ -131,14 +147,58 @@ impl Exchange {
         self.put(name, Kind::Blob, text.into_bytes());
     }
 
+    /// A charter, and the exchange's trees with it.
+    fn charter(&mut self, charter: &Charter) {
+        let names = ["charter", "signatures"].map(|paper| format!("{}-{paper}", charter.name));
+        self.papers(names.each_ref().map(String::as_str), charter);
+        let modes = [&charter.mode, &charter.signatures_mode];
+        let modes = modes.map(|mode| mode.as_deref().unwrap_or("100644").as_bytes().to_vec());
+        let papers = ["exchange.yaml", "exchange.yaml.sig"].map(|path| path.as_bytes().to_vec());
+        let papers = (0..2).map(|at| (modes[at].clone(), papers[at].clone(), self.id(&names[at])));
+        let papers: Entries = papers.collect();
+        for (specs, suffix) in [("good", "-good"), ("changed", ""), ("better", "-better")] {
+            let specs = (b"40000".to_vec(), b"specs".to_vec(), self.id(&format!("{specs}:specs")));
+            let tree = forge::tree(&[&papers[..], &[specs]].concat());
+            self.put(&format!("{}{suffix}", charter.name), Kind::Tree, tree);
+        }
+    }
+
+    /// The blobs of a charter and its signatures.
+    fn papers(&mut self, [name, signatures]: [&str; 2], charter: &Charter) {
+        let roots = charter.roots.clone().unwrap_or_else(|| vec!["root".into()]);
+        let roots: String = roots.iter().map(|root| format!("  - {} {root}@plant-7\n", seal::public(root))).collect();
+        let publishers = charter.publishers.as_deref().unwrap_or(PUBLISHERS);
+        let serial = charter.serial.unwrap_or(2);
+        let mut text = format!("{SIGNED_CHARTER}  serial: {serial}\n  roots:\n{roots}{}", keys(publishers));
+        text = text.replace("{id}", ID);
+        replace(&mut text, &charter.edit);
+        text = keys(&text);
+        let whole =
+            |text: &str| [text.as_bytes(), &seal::hex(&charter.trailing), &vec![b'#'; charter.padding]].concat();
+        self.payloads.insert(name.into(), whole(&text));
+
+        let by = charter.by.clone().unwrap_or_else(|| vec!["root".into()]);
+        let good = by.into_iter().map(|key| Seal { key, namespace: "giter-exchange".into(), ..Seal::default() });
+        let seals: Vec<Seal> = good.collect();
+        let mut armours = String::new();
+        for seal in seals.iter().chain(&charter.seal) {
+            let message = &self.payloads[seal.over.as_deref().unwrap_or(name)];
+            armours += &seal::armour(seal, message, &self.folder);
+        }
+        self.put(signatures, Kind::Blob, (armours + &charter.behind).into_bytes());
+        replace(&mut text, &charter.tamper);
+        self.put(name, Kind::Blob, whole(&text));
+    }
+
     /// The entries of the exchange's folders, with this manifest in the device's.
     fn standard(&self, manifest: &str) -> BTreeMap<&'static str, Entries> {
         let file = |name: &str, is: &str| (b"100644".to_vec(), name.as_bytes().to_vec(), self.id(is));
+        let signatures = self.objects.get("signatures").map(|_| file("exchange.yaml.sig", "signatures"));
         BTreeMap::from([
             ("specs/pump-07", vec![file("all.yaml", manifest), file("note.txt", "note")]),
             ("specs/pump-08", vec![file("all.yaml", "manifest")]),
             ("specs", vec![]),
-            ("", vec![file("exchange.yaml", "charter")]),
+            ("", std::iter::once(file("exchange.yaml", "charter")).chain(signatures).collect()),
         ])
     }
 
@@ -323,6 +383,25 @@ apiVersion: edge.giter.dev/v1alpha1
 kind: Exchange
 metadata: {name: plant-7}
 spec: {id: {id}, branch: main}
+";
+
+const SIGNED_CHARTER: &str = "\
+apiVersion: edge.giter.dev/v1alpha1
+kind: Exchange
+metadata: {name: plant-7}
+spec:
+  id: {id}
+  branch: main
+";
+
+/// Who may sign what in a chartered case, unless the charter says otherwise.
+const PUBLISHERS: &str = "  publishers:
+  - {principal: ops@plant-7, key: \"{key:ops}\"}
+  - {principal: here@plant-7, key: \"{key:here}\", paths: [specs/pump-07/**]}
+  - {principal: there@plant-7, key: \"{key:there}\", paths: [specs/pump-08/**]}
+  - {principal: past@plant-7, key: \"{key:past}\", validBefore: \"2026-11-21T00:01:00Z\"}
+  - {principal: future@plant-7, key: \"{key:future}\", validAfter: \"2026-11-22\"}
+  - {principal: hand@plant-7, key: \"{key:hand@ssh:}\"}
 ";
 
 const MANIFEST: &str = "\

@@ -1,14 +1,13 @@
 //! Git objects and packs by hand, as wrong as they have to be; their names are always right.
 
-use std::{fs, io::Write, path::Path};
+use std::{fs, path::Path};
 
 use giter_edge::api::Oid;
-use gix::{
-    hash::{Kind as HashKind, hasher},
-    zlib::{Compression, stream::deflate},
-};
 
-use crate::recipe::PackTrick;
+use crate::{
+    packfile::{REF_DELTA, deflated, entry, number, sealed, sha1},
+    recipe::PackTrick,
+};
 
 /// The kinds of objects; each is its number in a pack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +28,7 @@ pub(crate) struct Object {
 
 impl Object {
     pub(crate) fn new(kind: Kind, data: Vec<u8>) -> Self {
-        let id = sha1(&[head(kind, data.len()).as_bytes(), &data]);
+        let id = Oid::new(sha1(&[head(kind, data.len()).as_bytes(), &data]));
         Self { id, kind, data }
     }
 
@@ -68,52 +67,12 @@ pub(crate) fn pack(objects: &[&Object], trick: &PackTrick) -> Vec<u8> {
     if let Some(at) = trick.turn {
         pack[at] ^= 0xff;
     }
-    let sum = sha1(&[&pack]);
-    pack.extend_from_slice(sum.as_bytes());
+    let mut pack = sealed(pack);
     pack.truncate(pack.len() - trick.cut);
     pack.extend_from_slice(trick.trailing.as_bytes());
     pack
 }
 
-const REF_DELTA: u8 = 7;
-
-fn entry(pack: &mut Vec<u8>, kind: u8, size: u64, base: &[u8], data: &[u8]) {
-    let (mut byte, mut rest) = ((kind << 4) | (size & 15) as u8, size >> 4);
-    while rest > 0 {
-        pack.push(byte | 0x80);
-        (byte, rest) = ((rest & 0x7f) as u8, rest >> 7);
-    }
-    pack.push(byte);
-    pack.extend_from_slice(base);
-    pack.extend(deflated(&[data]));
-}
-
 fn head(kind: Kind, size: usize) -> String {
     format!("{} {size}\0", format!("{kind:?}").to_lowercase())
-}
-
-fn deflated(parts: &[&[u8]]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut stream = deflate::Write::new(&mut bytes, Compression::BEST_SPEED);
-    parts.iter().for_each(|part| stream.write_all(part).unwrap());
-    stream.flush().unwrap();
-    drop(stream);
-    bytes
-}
-
-fn sha1(parts: &[&[u8]]) -> Oid {
-    let mut hash = hasher(HashKind::Sha1);
-    parts.iter().for_each(|part| hash.update(part));
-    Oid::new(hash.try_finalize().unwrap().as_slice().try_into().unwrap())
-}
-
-/// A number as a delta's head has it: seven bits a byte, the lowest first.
-fn number(mut value: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while value >> 7 > 0 {
-        bytes.push(0x80 | (value & 0x7f) as u8);
-        value >>= 7;
-    }
-    bytes.push(value as u8);
-    bytes
 }

@@ -5,6 +5,8 @@
 
 mod exchange;
 mod forge;
+#[path = "../support/packfile.rs"]
+mod packfile;
 mod recipe;
 mod seal;
 mod world;
@@ -17,7 +19,10 @@ use std::{
 };
 
 use exchange::Exchange;
-use giter_edge::api::{Class, ConditionStatus, Exit, Reason};
+use giter_edge::{
+    api::{Class, ConditionStatus, Exit, Reason},
+    codec::pattern::PathPattern,
+};
 use recipe::{Expect, Lie, Way};
 use world::{Ran, World};
 
@@ -59,6 +64,24 @@ fn there_are_as_many_lies_as_promised() {
     assert!(cases.iter().all(|(_, lie)| lie.claim.ends_with('.')), "a claim is a sentence");
 }
 
+#[test]
+fn the_threats_name_lies_that_are_told() {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/TRUST.md")).unwrap();
+    let (_, table) = text.split_once("| shown by |").expect("docs/TRUST.md has the table of threats");
+    let rows: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
+    assert!(rows.len() >= 30, "{} threats", rows.len());
+    let (all, mut group) = (all(), "");
+    for row in rows {
+        let shown = row.trim_end_matches([' ', '|']).rsplit('|').next().unwrap();
+        for name in shown.split('`').skip(1).step_by(2) {
+            let (of, name) = name.split_once('/').unwrap_or((group, name));
+            group = of;
+            let pattern = PathPattern::new(&format!("{group}/{name}")).unwrap();
+            assert!(all.iter().any(|(name, _)| pattern.matches(name)), "docs/TRUST.md names {pattern}");
+        }
+    }
+}
+
 /// Name and recipe of each case there is.
 fn all() -> Vec<(String, PathBuf)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lies");
@@ -91,8 +114,8 @@ fn try_case(path: &Path) {
 }
 
 fn try_over(way: Way, lie: &Lie) {
-    let world = World::new(way, &lie.device);
-    let mut exchange = Exchange::new(world.folder());
+    let world = World::new(way, &lie.device, lie.keys());
+    let mut exchange = Exchange::new(world.folder(), lie.is_chartered);
     exchange.add(lie);
     let floor = accept(&world, &exchange, lie);
 
@@ -117,9 +140,9 @@ fn try_over(way: Way, lie: &Lie) {
     // The next good commit.
     world.stop_lying();
     if lie.device.then_keys.is_some() {
-        world.trust(lie.device.keys.as_deref().unwrap_or(world::KEYS));
+        world.trust(lie.keys());
     }
-    let better = exchange.add_better(top, 1_000_000);
+    let better = exchange.add_better(top, 1_000_000, lie);
     world.publish(&exchange.others(&lie.omit), Some(better));
     let ran = world.sync();
     assert_eq!((ran.code, world.motd().as_deref()), (Some(lie.then_exit), Some("better\n")), "then:\n{}", ran.said);

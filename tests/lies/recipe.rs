@@ -27,8 +27,13 @@ pub(crate) struct Lie {
     pub(crate) links: Vec<Way>,
     #[serde(default)]
     pub(crate) device: Device,
+    /// `base` has a signed charter, and only its root is in root.keys.
+    #[serde(default)]
+    pub(crate) is_chartered: bool,
     #[serde(default)]
     pub(crate) blob: Vec<Blob>,
+    #[serde(default)]
+    pub(crate) charter: Vec<Charter>,
     #[serde(default)]
     pub(crate) tree: Vec<Tree>,
     #[serde(default)]
@@ -46,6 +51,11 @@ pub(crate) struct Lie {
     /// How the `giterd sync` ends that takes the next good commit: 1 where something of the lie is still in its way.
     #[serde(default)]
     pub(crate) then_exit: i32,
+    /// Who signs that commit.
+    #[serde(default = "ops")]
+    pub(crate) then_key: String,
+    /// The charter that it has; that of `base` unless said.
+    pub(crate) then_charter: Option<String>,
     /// What is done to the pack that a lying server sends.
     #[serde(default)]
     pub(crate) pack: PackTrick,
@@ -128,6 +138,39 @@ pub(crate) struct Blob {
     pub(crate) times: usize,
 }
 
+/// A charter with its signatures, and the trees `good`, `changed` and `better` with these.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct Charter {
+    /// Of the tree `changed` with this charter; the others are `NAME-good` and `NAME-better`, the blobs `NAME-charter`
+    /// and `NAME-signatures`.
+    pub(crate) name: String,
+    /// 2 unless said.
+    pub(crate) serial: Option<u64>,
+    /// The names of the roots' keys; `root` unless said.
+    pub(crate) roots: Option<Vec<String>>,
+    /// The list of publishers in YAML; that of `base` unless said.
+    pub(crate) publishers: Option<String>,
+    /// Replacements in what is signed.
+    pub(crate) edit: Vec<[String; 2]>,
+    /// In hexadecimal, what follows the text.
+    pub(crate) trailing: String,
+    /// How many `#` follow it.
+    pub(crate) padding: usize,
+    /// Replacements in the charter after it was signed.
+    pub(crate) tamper: Vec<[String; 2]>,
+    /// The names of the keys that sign it as they should; `root` unless said.
+    pub(crate) by: Option<Vec<String>>,
+    /// Other signatures, behind those.
+    pub(crate) seal: Vec<Seal>,
+    /// Text behind all signatures.
+    pub(crate) behind: String,
+    /// The mode of `exchange.yaml`; 100644 unless said.
+    pub(crate) mode: Option<String>,
+    /// The mode of its signatures.
+    pub(crate) signatures_mode: Option<String>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Tree {
@@ -201,13 +244,16 @@ pub(crate) struct Commit {
 pub(crate) struct Seal {
     /// Who makes it: the tests' own hand, `ssh-keygen`, or `git` (which then makes the commit, too).
     pub(crate) by: Option<String>,
+    /// The key's name. `NAME@APPLICATION` is an authenticator's, which signs for that application.
     pub(crate) key: String,
+    /// Whether the authenticator was touched.
+    pub(crate) touched: bool,
     pub(crate) namespace: String,
     pub(crate) hash: String,
     pub(crate) magic: String,
     pub(crate) version: u32,
     pub(crate) reserved: String,
-    /// Sign another commit instead.
+    /// Sign another commit, or charter, instead.
     pub(crate) over: Option<String>,
     /// The key's type and, in hexadecimal, what follows it.
     pub(crate) key_type: Option<String>,
@@ -238,6 +284,7 @@ impl Default for Seal {
         Self {
             by: None,
             key: "ops".into(),
+            touched: true,
             namespace: "git".into(),
             hash: "sha512".into(),
             magic: "SSHSIG".into(),
@@ -290,6 +337,15 @@ impl Lie {
         toml::from_str(&text).map_err(|e| e.to_string())
     }
 
+    /// What root.keys holds from the beginning.
+    pub(crate) fn keys(&self) -> &str {
+        let usual = match self.is_chartered {
+            true => "root@plant-7 {key:root}\n",
+            false => "ops@plant-7 namespaces=\"git\" {key:ops}\n",
+        };
+        self.device.keys.as_deref().unwrap_or(usual)
+    }
+
     pub(crate) fn tip(&self) -> &str {
         let last = self.commit.last().map(|commit| commit.name.as_str());
         self.tip.as_deref().or(last).unwrap_or("base")
@@ -312,6 +368,10 @@ fn minute() -> i64 {
 
 fn yes() -> bool {
     true
+}
+
+fn ops() -> String {
+    "ops".into()
 }
 
 fn base() -> Vec<String> {

@@ -17,9 +17,21 @@ pub(crate) fn key(name: &str) -> SecretKey {
     SecretKey::from_seed(&Sha256::digest(name).into())
 }
 
-/// The public half in OpenSSH's text form.
+/// The public half in OpenSSH's text form; that of an authenticator for `NAME@APPLICATION`.
 pub(crate) fn public(name: &str) -> String {
-    PublicKey::to_openssh(&key(name).public())
+    match name.split_once('@') {
+        None => PublicKey::to_openssh(&key(name).public()),
+        Some((name, application)) => {
+            let blob = strings(&[AUTHENTICATOR.as_bytes(), &point(name), application.as_bytes()]);
+            format!("{AUTHENTICATOR} {}", Base64::encode_string(&blob))
+        }
+    }
+}
+
+const AUTHENTICATOR: &str = "sk-ssh-ed25519@openssh.com";
+
+fn point(name: &str) -> [u8; 32] {
+    *key(name).public().to_blob().last_chunk().unwrap()
 }
 
 /// The armoured signature of the bytes. `folder` is for ssh-keygen, if that is who signs.
@@ -38,7 +50,8 @@ pub(crate) fn armour(seal: &Seal, message: &[u8], folder: &Path) -> String {
 }
 
 fn blob(seal: &Seal, message: &[u8]) -> Vec<u8> {
-    let secret = key(&seal.key);
+    let (name, application) = seal.key.split_once('@').map_or((&*seal.key, None), |(name, of)| (name, Some(of)));
+    let (secret, kind) = (key(name), application.map_or("ssh-ed25519", |_| AUTHENTICATOR));
     let hash = match seal.hash.as_str() {
         "sha256" => Sha256::digest(message).to_vec(),
         _ => Sha512::digest(message).to_vec(),
@@ -46,6 +59,11 @@ fn blob(seal: &Seal, message: &[u8]) -> Vec<u8> {
     let mut signed = b"SSHSIG".to_vec();
     for field in [seal.namespace.as_bytes(), seal.reserved.as_bytes(), seal.hash.as_bytes(), &hash] {
         put(&mut signed, field);
+    }
+    // PROTOCOL.u2f of OpenSSH: flags, and how often the authenticator was used.
+    let presence = application.map_or(vec![], |_| vec![u8::from(seal.touched), 0, 0, 0, 7]);
+    if let Some(application) = application {
+        signed = [&Sha256::digest(application)[..], &presence, &Sha256::digest(&signed)].concat();
     }
     let mut signature = secret.sign(&signed).to_vec();
     if let Some(bytes) = &seal.signature {
@@ -55,17 +73,20 @@ fn blob(seal: &Seal, message: &[u8]) -> Vec<u8> {
         add_order(&mut signature[32..]);
     }
 
-    let ours = secret.public().to_blob();
-    let point = seal.point.as_ref().map_or(ours[ours.len() - 32..].to_vec(), |point| hex(point));
+    let point = seal.point.as_ref().map_or(point(name).to_vec(), |point| hex(point));
     let mut public = Vec::new();
-    put(&mut public, seal.key_type.as_deref().unwrap_or("ssh-ed25519").as_bytes());
+    put(&mut public, seal.key_type.as_deref().unwrap_or(kind).as_bytes());
     match &seal.key_body {
         Some(body) => public.extend(hex(body)),
         None => put(&mut public, &point),
     }
+    if let Some(application) = application {
+        put(&mut public, application.as_bytes());
+    }
     let mut typed = Vec::new();
-    put(&mut typed, seal.signature_type.as_deref().unwrap_or("ssh-ed25519").as_bytes());
+    put(&mut typed, seal.signature_type.as_deref().unwrap_or(kind).as_bytes());
     put(&mut typed, &signature);
+    typed.extend(presence);
 
     let mut blob = seal.magic.as_bytes().to_vec();
     blob.extend(seal.version.to_be_bytes());
@@ -124,6 +145,12 @@ pub(crate) fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     let byte = |pair: &[u8]| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap();
     digits.chunks(2).map(byte).collect()
+}
+
+fn strings(fields: &[&[u8]]) -> Vec<u8> {
+    let mut out = Vec::new();
+    fields.iter().for_each(|field| put(&mut out, field));
+    out
 }
 
 fn put(out: &mut Vec<u8>, field: &[u8]) {

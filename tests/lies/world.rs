@@ -22,9 +22,6 @@ use crate::{
     seal,
 };
 
-/// What root.keys holds unless a case says otherwise.
-pub(crate) const KEYS: &str = "ops@plant-7 namespaces=\"git\" {key:ops}\n";
-
 /// What giterd left behind.
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
@@ -65,7 +62,7 @@ pub(crate) struct World {
 
 impl World {
     /// A bare hub, and a device that knows nothing yet.
-    pub(crate) fn new(way: Way, device: &Device) -> Self {
+    pub(crate) fn new(way: Way, device: &Device, keys: &str) -> Self {
         let dir = tempfile::tempdir_in(memory()).unwrap();
         let name = device.name.clone().unwrap_or_else(|| "pump-07".into());
         let (folder, ssh) = (dir.path().canonicalize().unwrap(), tempfile::tempdir().unwrap());
@@ -78,7 +75,7 @@ impl World {
             std::os::unix::fs::symlink(world.at(to), world.at("files").join(link)).unwrap();
         }
         seal::write_key(&world.folder, "device");
-        world.trust(device.keys.as_deref().unwrap_or(KEYS));
+        world.trust(keys);
         world.write_program();
         fs::write(world.at("giterd.toml"), world.configuration(device)).unwrap();
         world

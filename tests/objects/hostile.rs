@@ -1,25 +1,23 @@
 //! Packs made to cost more than they weigh, and packs with every bit turned.
 
-use std::{
-    io::{Read, Write},
-    path::Path,
-};
+use std::{io::Read, path::Path};
 
 use giter_edge::{
     api::{Reason, Result, ledger::Generation, limits},
     git::PackStore,
     reconcile::ports::Store,
 };
-use gix::zlib::{Compression, stream::deflate};
 
 use crate::{
-    support::blob,
+    support::{
+        blob,
+        packfile::{REF_DELTA, entry, number, sealed},
+    },
     thin::{deep_one, repository, thin},
 };
 
 const BLOB: u8 = 3;
 const OFS_DELTA: u8 = 6;
-const REF_DELTA: u8 = 7;
 
 /// A pack by hand.
 struct Forge {
@@ -35,16 +33,7 @@ impl Forge {
     /// Adds an entry that says `size` and holds `data`; returns where it begins.
     fn entry(&mut self, kind: u8, size: u64, base: &[u8], data: &[u8]) -> u64 {
         let at = self.bytes.len() as u64;
-        let (mut byte, mut rest) = ((kind << 4) | (size & 15) as u8, size >> 4);
-        while rest > 0 {
-            self.bytes.push(byte | 0x80);
-            (byte, rest) = ((rest & 0x7f) as u8, rest >> 7);
-        }
-        self.bytes.push(byte);
-        self.bytes.extend_from_slice(base);
-        let mut stream = deflate::Write::new(&mut self.bytes, Compression::BEST);
-        stream.write_all(data).unwrap();
-        stream.flush().unwrap();
+        entry(&mut self.bytes, kind, size, base, data);
         self.count += 1;
         at
     }
@@ -66,26 +55,8 @@ impl Forge {
 
     fn seal(mut self) -> Vec<u8> {
         self.bytes[8..12].copy_from_slice(&self.count.to_be_bytes());
-        reseal(self.bytes)
+        sealed(self.bytes)
     }
-}
-
-/// Adds the right checksum.
-fn reseal(mut bytes: Vec<u8>) -> Vec<u8> {
-    let mut hash = gix::hash::hasher(gix::hash::Kind::Sha1);
-    hash.update(&bytes);
-    bytes.extend_from_slice(hash.try_finalize().unwrap().as_slice());
-    bytes
-}
-
-fn number(mut value: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while value >> 7 > 0 {
-        bytes.push(0x80 | (value & 0x7f) as u8);
-        value >>= 7;
-    }
-    bytes.push(value as u8);
-    bytes
 }
 
 /// A delta that says its sizes and copies the first 64 KiB of its base so many times, then adds one byte.
@@ -285,7 +256,7 @@ fn no_turned_bit_is_taken_for_sound_or_panics() {
         assert!(quarantine.ingest(&mut turned.as_slice()).is_err(), "byte {at}");
         // With the checksum made right again only what it holds can give it away.
         turned.truncate(pack.len() - 20);
-        if quarantine.ingest(&mut reseal(turned).as_slice()).is_ok() {
+        if quarantine.ingest(&mut sealed(turned).as_slice()).is_ok() {
             let _ = quarantine.promote(commits[2]);
         }
     }

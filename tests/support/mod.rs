@@ -2,6 +2,8 @@
 
 #![allow(dead_code)]
 
+pub(crate) mod packfile;
+
 use std::{
     path::Path,
     process::{Command, Stdio},

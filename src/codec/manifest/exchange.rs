@@ -26,7 +26,7 @@ pub(super) fn read(spec: &mut Fields<'_>, sink: &Sink<'_>) -> Option<Spec> {
     const POLICIES: &[(&str, Policy)] =
         &[("range", Policy::Range), ("first-parent", Policy::FirstParent), ("tip", Policy::Tip)];
     let id = spec.required("id", id);
-    let serial = spec.optional("serial", |node| number(node, u64::MAX));
+    let serial = spec.optional("serial", |node| number(node, limits::SERIAL));
     let branch = spec.required("branch", branch);
     let verify = spec.optional("verify", |node| choice(node, POLICIES));
     let roots = spec.items("roots", limits::SIGNERS, |node, path| item(node, path, sink, key));

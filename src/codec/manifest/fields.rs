@@ -191,11 +191,12 @@ pub(super) fn boolean(node: &Node) -> Result<bool, Wrong> {
 }
 
 /// A whole number, in decimal digits without quotes.
-pub(super) fn number<T: FromStr + Display>(node: &Node, most: T) -> Result<T, Wrong> {
+pub(super) fn number<T: FromStr + Display + PartialOrd>(node: &Node, most: T) -> Result<T, Wrong> {
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     match node.meaning() {
         Meaning::Number(text) if digits(text) => {
-            text.parse().map_err(|_| format!("expected a whole number of at most {most}, not {}", clipped(text)))
+            let number = text.parse().ok().filter(|number| *number <= most);
+            number.ok_or_else(|| format!("expected a whole number of at most {most}, not {}", clipped(text)))
         }
         other => Err(format!("expected a whole number from 0 to {most}, not {}", other.describe())),
     }

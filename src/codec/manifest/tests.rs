@@ -396,6 +396,8 @@ fn a_wrong_charter_is_refused() {
         (String::new(), &["MissingField"]),
         (charter("branch: main"), &["4:7 MissingField spec.id"]),
         (charter(&format!("{id}, serial: -1")), &["4:68 InvalidValue spec.serial"]),
+        (charter(&format!("{id}, serial: {}", limits::SERIAL + 1)), &["4:68 InvalidValue spec.serial"]),
+        (charter(&format!("{id}, serial: {}", u128::MAX)), &["4:68 InvalidValue spec.serial"]),
         (charter(&format!("{id}, verify: all")), &["4:68 InvalidValue spec.verify"]),
         (charter(&format!("{id}, roots: {{}}")), &["4:67 InvalidValue spec.roots"]),
         (charter(&format!("{id}, roots: [1]")), &["4:68 InvalidValue spec.roots[0]"]),

@@ -1,12 +1,8 @@
-//! allowed_signers: what is read reads the same after it is written.
+//! `targets/signers.rs` for libFuzzer.
 
 #![no_main]
 
-use giter_edge::codec::signers::Keyring;
-use libfuzzer_sys::fuzz_target;
+#[path = "../targets/signers.rs"]
+mod target;
 
-fuzz_target!(|data: &[u8]| {
-    let Ok(keyring) = Keyring::parse("root.keys", data) else { return };
-    let text: String = keyring.signers().iter().map(|signer| format!("{signer}\n")).collect();
-    assert_eq!(Keyring::parse("again", text.as_bytes()).unwrap(), keyring);
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| target::check(data));

@@ -472,6 +472,19 @@ fn papers_that_are_no_files_are_refused() {
 }
 
 #[test]
+fn the_highest_serial_is_the_last() {
+    let (mut branch, floor) = exchange(&[(2, "")]);
+    let of = |serial| sealed(&charter(serial, &[1], &[]), &[1]);
+    branch.commit(2, &[1], 1, of(limits::SERIAL));
+    branch.is(2, &floor, "root1");
+    for (serial, expected) in [(3, "CharterRollback"), (limits::SERIAL + 1, "InvalidValue"), (u64::MAX, "InvalidValue")]
+    {
+        branch.commit(3, &[2], 1, of(serial));
+        branch.is(3, &floor, expected);
+    }
+}
+
+#[test]
 fn what_is_compared_is_bounded() {
     let (mut branch, floor) = exchange(&[(2, SITE_A), (3, "")]);
     let deep = |depth: usize| format!("specs/site-a/pump/{}x", "d/".repeat(depth));
