@@ -56,6 +56,12 @@ pub const LATEST_DATE: i64 = 253_402_300_799;
 pub const SIGNERS: usize = 256;
 /// Largest allowed_signers file, in bytes.
 pub const SIGNERS_BYTES: usize = 256 << 10;
+/// Largest manifest of a request for enrolment, in bytes.
+pub const REQUEST_BYTES: usize = 4 << 10;
+/// Longest note of a request for enrolment that is shown, in characters.
+pub const NOTE_CHARS: usize = 64;
+/// Most requests for enrolment that are read from one stick.
+pub const STICK_REQUESTS: usize = 1024;
 /// Keys of one device, of each sort.
 pub const DEVICE_KEYS: usize = 16;
 /// Most keys of devices in a publisher's allowed_signers file.

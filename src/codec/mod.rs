@@ -8,6 +8,7 @@ pub mod charter;
 pub mod commit;
 pub mod config;
 pub mod device;
+pub mod enrolment;
 pub mod keyfile;
 pub mod manifest;
 pub mod pattern;

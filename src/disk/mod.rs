@@ -4,6 +4,7 @@
 //! It does not know what a record means, and leaves the objects to the store.
 
 pub mod atomic;
+pub mod folder;
 mod ledger;
 mod lock;
 

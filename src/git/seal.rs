@@ -3,7 +3,7 @@
 use super::commit::{StatusDraft, status_commit};
 use crate::{
     api::{DeviceId, DeviceStatus, Oid, Result, object::NewObject},
-    codec::{config::Format, keyfile::SecretKey, status},
+    codec::{config::Format, keyfile::SecretKey, pubkey::PublicKey, status},
     reconcile::tick::Seal,
 };
 
@@ -22,6 +22,10 @@ impl StatusSeal {
 }
 
 impl Seal for StatusSeal {
+    fn key(&self) -> PublicKey {
+        self.key.public()
+    }
+
     fn seal(&self, status: &DeviceStatus, parent: Option<Oid>, time: i64, message: &str) -> Result<[NewObject; 3]> {
         let (file, content) = match self.format {
             Format::Compact => ("status.postcard", status::encode(status)?),

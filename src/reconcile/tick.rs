@@ -16,6 +16,7 @@ mod publish;
 use self::publish::Unsent;
 use super::{
     apply::{self, Bound, Outcome, Releases},
+    approval::{self, Approval},
     decode::decode,
     plan::Decision,
     ports::{Board, Ledger, Link, Listing, NewObject, Objects, Store},
@@ -24,14 +25,14 @@ use super::{
 };
 use crate::{
     api::{
-        Class, Condition, ConditionStatus, ConditionType, DeviceId, DeviceStatus, Error, ExchangeId, Findings, Oid,
-        Reason, ResourceKey, Result,
+        Class, Condition, ConditionStatus, ConditionType, Device, DeviceId, DeviceStatus, Error, ExchangeId, Findings,
+        Oid, Reason, ResourceKey, Result,
         condition::Text,
         ledger::{Accepted, Generation, Record, Refused},
         limits,
         status::Clock,
     },
-    codec::signers::Keyring,
+    codec::{pubkey::PublicKey, signers::Keyring},
 };
 
 /// What the operator decided; constant while the agent runs.
@@ -71,6 +72,9 @@ pub struct Ports<'a> {
 
 /// Makes the signed commit of a status.
 pub trait Seal {
+    /// The public half of the key that signs.
+    fn key(&self) -> PublicKey;
+
     /// The blob, the tree and, last, the signed commit; every byte of them follows from the arguments.
     ///
     /// # Errors
@@ -171,6 +175,8 @@ pub struct Agent {
     /// The specs in force; `None` while none are known, which is not the same as none being asked for: then nothing is
     /// touched, and nothing released.
     bound: Option<Vec<Bound>>,
+    /// What the specs in force say of the device itself.
+    named: Option<Device>,
     /// The objects of the accepted tip are damaged: they are fetched again before anything else. What is in force then
     /// are the specs before, and nothing is released, since what they do not name the tip may.
     damaged: bool,
@@ -206,8 +212,9 @@ impl Agent {
     pub fn inspect(settings: Settings, store: &dyn Store, board: &dyn Board, ledger: &mut dyn Ledger) -> Result<Self> {
         let mut agent = Self::new(settings, ledger)?;
         if let Some(tip) = agent.record.tip.clone() {
-            let (bound, findings) = agent.read_specs(&tip, &agent.record.generation, store, board)?;
+            let (bound, findings, named) = agent.read_specs(&tip, &agent.record.generation, store, board)?;
             agent.bound = Some(findings.or(bound)?);
+            agent.named = named;
         }
         Ok(agent)
     }
@@ -217,6 +224,7 @@ impl Agent {
             settings,
             record: ledger.load()?,
             bound: None,
+            named: None,
             damaged: false,
             listing: None,
             last_push: None,
@@ -230,6 +238,11 @@ impl Agent {
     /// The record as it stands on disk.
     pub fn record(&self) -> &Record {
         &self.record
+    }
+
+    /// Why the last tip was refused, if it was.
+    pub fn refusal(&self) -> Option<Error> {
+        self.record.refused.as_ref().and_then(verdict_of)
     }
 
     fn recover(&mut self, ports: &mut Ports<'_>) -> Result<()> {
@@ -258,7 +271,8 @@ impl Agent {
     /// keep a pump from running: the others are held all the same, and the device says what is wrong.
     fn bind(&mut self, accepted: &Accepted, generation: &Generation, ports: &Ports<'_>) {
         match self.read_specs(accepted, generation, ports.store, ports.board) {
-            Ok((bound, findings)) => {
+            Ok((bound, findings, named)) => {
+                self.named = named;
                 self.decode_error = (!findings.is_empty()).then(|| findings.into());
                 self.bound = Some(bound);
             }
@@ -279,10 +293,11 @@ impl Agent {
         generation: &Generation,
         store: &dyn Store,
         board: &dyn Board,
-    ) -> Result<(Vec<Bound>, Findings)> {
+    ) -> Result<(Vec<Bound>, Findings, Option<Device>)> {
         let objects = store.objects(generation)?;
         let desired = decode(&Verified::by_ledger(accepted), &*objects, &self.settings.device)?;
-        Ok(apply::bind_each(desired.resources, board))
+        let (bound, findings) = apply::bind_each(desired.resources, board);
+        Ok((bound, findings, desired.device))
     }
 
     fn specs(&self) -> &[Bound] {
@@ -302,8 +317,7 @@ impl Agent {
     /// The status as it would be reported now, from what is seen, with nothing changed.
     pub fn look(&self, board: &mut dyn Board, now: Moment) -> DeviceStatus {
         let outcomes = apply::look(self.specs(), &self.record.owned, board);
-        let refused = self.record.refused.as_ref().and_then(verdict_of);
-        let status = self.status(board.name(), refused.as_ref(), &outcomes, now);
+        let status = self.status(board.name(), self.refusal().as_ref(), &outcomes, now);
         DeviceStatus { sequence: status.sequence - 1, ..status }
     }
 
@@ -319,8 +333,9 @@ impl Agent {
                 Err(error) => sync_error = Some(error),
             }
         }
-        if sync_error.as_ref().is_some_and(|error| error.reason() == Reason::Stopped) {
-            // Nobody is told of that: the hub would have to be waited for.
+        let reason = sync_error.as_ref().map(Error::reason);
+        if matches!(reason, Some(Reason::Stopped | Reason::NotApproved)) || self.approval(&ports.seal.key()).is_err() {
+            // Nobody is told: the hub would have to be waited for, or does not know this device.
             self.listing = None;
         }
         let sync_error = sync_error.or_else(|| self.decode_error.as_ref().map(Error::flattened));
@@ -355,7 +370,7 @@ impl Agent {
             if self.record.refused.is_some() {
                 self.save(ports, Record { refused: None, ..self.record.clone() })?;
             }
-            return Ok(None);
+            return self.approval(&ports.seal.key()).map(|_| None);
         }
         if let Some(refused) = &self.record.refused
             && (refused.tip, refused.inputs) == (listing.branch, self.settings.inputs)
@@ -393,7 +408,8 @@ impl Agent {
     fn consider(&mut self, ports: &mut Ports<'_>, tip: Oid, floor: Option<Oid>) -> Result<Accepted> {
         let mut quarantine = ports.store.quarantine(&self.record.generation)?;
         ports.link.fetch(tip, floor, &mut *quarantine)?;
-        let (verified, exchange, bound) = self.judge(&*quarantine, tip, ports.board)?;
+        let Judged { verified, exchange, bound, named } =
+            self.judge(&*quarantine, tip, &ports.seal.key(), ports.board)?;
         let generation = quarantine.promote(tip)?;
         let accepted = verified.accepted().clone();
         let old = self.record.clone();
@@ -408,18 +424,23 @@ impl Agent {
             ..self.record.clone()
         };
         self.save(ports, record)?;
-        self.bound = Some(bound);
+        (self.bound, self.named) = (Some(bound), named);
         self.decode_error = None;
         self.sweep(ports);
         Ok(accepted)
     }
 
-    fn judge(
-        &self,
-        objects: &dyn Objects,
-        tip: Oid,
-        board: &dyn Board,
-    ) -> Result<(Verified, Option<ExchangeId>, Vec<Bound>)> {
+    /// Whether the specs in force let the device speak with this key.
+    ///
+    /// # Errors
+    ///
+    /// `NotApproved`.
+    pub fn approval(&self, key: &PublicKey) -> Result<Approval> {
+        let at = self.record.tip.as_ref().map_or(0, |tip| tip.time);
+        approval::check(&self.settings.device, self.named.as_ref(), key, at)
+    }
+
+    fn judge(&self, objects: &dyn Objects, tip: Oid, key: &PublicKey, board: &dyn Board) -> Result<Judged> {
         let settings = &self.settings;
         let pinned = self.record.exchange.as_ref().or(settings.exchange.as_ref());
         let trust = Trust {
@@ -439,8 +460,9 @@ impl Agent {
             let what = format!("exchange.yaml is for the branch {branch}, this device follows {}", settings.branch);
             return Err(Error::new(Reason::ExchangeMismatch, what).hint("set link.branch to the exchange's branch"));
         }
+        approval::check(&settings.device, desired.device.as_ref(), key, verified.accepted().time)?;
         let bound = apply::bind(desired.resources, board)?;
-        Ok((verified, desired.exchange, bound))
+        Ok(Judged { verified, exchange: desired.exchange, bound, named: desired.device })
     }
 
     fn refuse(&mut self, ports: &mut Ports<'_>, tip: Oid, error: &Error) -> Result<()> {
@@ -510,6 +532,14 @@ impl Agent {
             }
         }
     }
+}
+
+/// A tip that was found good.
+struct Judged {
+    verified: Verified,
+    exchange: Option<ExchangeId>,
+    bound: Vec<Bound>,
+    named: Option<Device>,
 }
 
 /// The error that a remembered refusal was; `None` if another version of the agent had that reason.
