@@ -334,7 +334,7 @@ impl Agent {
             }
         }
         let reason = sync_error.as_ref().map(Error::reason);
-        if matches!(reason, Some(Reason::Stopped | Reason::NotApproved)) || self.approval(&ports.seal.key()).is_err() {
+        if matches!(reason, Some(Reason::Stopped | Reason::NotApproved)) || self.is_unapproved(&ports.seal.key()) {
             // Nobody is told: the hub would have to be waited for, or does not know this device.
             self.listing = None;
         }
@@ -438,6 +438,12 @@ impl Agent {
     pub fn approval(&self, key: &PublicKey) -> Result<Approval> {
         let at = self.record.tip.as_ref().map_or(0, |tip| tip.time);
         approval::check(&self.settings.device, self.named.as_ref(), key, at)
+    }
+
+    /// Whether the specs in force, or the last tip, are known not to let the device speak.
+    fn is_unapproved(&self, key: &PublicKey) -> bool {
+        let is_refused = self.refusal().is_some_and(|error| error.reason() == Reason::NotApproved);
+        is_refused || self.approval(key).is_err()
     }
 
     fn judge(&self, objects: &dyn Objects, tip: Oid, key: &PublicKey, board: &dyn Board) -> Result<Judged> {
