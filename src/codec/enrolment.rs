@@ -95,7 +95,7 @@ pub fn key(asked: &Device) -> Result<PublicKey> {
     PublicKey::from_openssh(&key.key).map_err(|wrong| invalid().caused_by(wrong))
 }
 
-/// What a request says for people, cut short and without control characters. Of one that cannot be read, nothing.
+/// What a request says for people, in printable ASCII and cut short. Of one that cannot be read, nothing.
 pub fn notes(bytes: &[u8]) -> Notes {
     let documents = if bytes.len() > limits::REQUEST_BYTES { Ok(Vec::new()) } else { manifest::documents(FILE, bytes) };
     let documents = documents.unwrap_or_default();
@@ -104,7 +104,7 @@ pub fn notes(bytes: &[u8]) -> Notes {
             Some(document.root.get("metadata")?.get("annotations")?.get(name)?.scalar()?.to_owned())
         };
         let text = documents.first().and_then(text).unwrap_or_default();
-        text.chars().filter(|c| !c.is_control()).take(limits::NOTE_CHARS).collect()
+        text.chars().filter(|c| matches!(c, ' '..='~')).take(limits::NOTE_CHARS).collect()
     };
     Notes { board: note(BOARD), agent: note(AGENT) }
 }
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn notes_are_short_and_printable() {
-        let long = text().replace("sim", &format!("\"\\e[31m{}\"", "x".repeat(500)));
+        let long = text().replace("sim", &format!("\"\\e[31m\u{202e}{}\"", "x".repeat(500)));
         let Notes { board, .. } = notes(long.as_bytes());
         assert_eq!(board.len(), limits::NOTE_CHARS);
         assert!(board.starts_with("[31mx"));

@@ -32,5 +32,6 @@ pub(super) fn of(request: &Request, says: Option<&Device>) -> String {
         ("request", format!("{}, signed by that key", commit.short())),
         ("approved", standing),
     ];
-    rows.iter().map(|(name, value)| format!("{name:<14}{value}").trim_end().to_owned() + "\n").collect()
+    let said = rows.iter().filter(|(_, value)| !value.is_empty());
+    said.map(|(name, value)| format!("{name:<14}{value}\n")).collect()
 }

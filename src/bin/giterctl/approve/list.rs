@@ -93,7 +93,7 @@ fn row(reader: &mut Reader, found: Found, devices: &Devices) -> Result<Row> {
     let proven = match found.name.parse::<DeviceId>() {
         Ok(device) => Request::prove(reader, &device, found.commit),
         Err(wrong) => {
-            let what = format!("no device can be called {}", found.name.escape_debug());
+            let what = format!("no device can be called {}", found.name.escape_default());
             Err(Error::new(Reason::EnrolmentInvalid, what).caused_by(wrong))
         }
     };
@@ -104,7 +104,9 @@ fn row(reader: &mut Reader, found: Found, devices: &Devices) -> Result<Row> {
         }
         Err(error) if error.reason() == Reason::EnrolmentInvalid => {
             let message = Some(error.one_line());
-            Ok(Row { device: found.name, standing: Standing::Invalid, commit, proven: None, message })
+            // A ref may have any name, and this one goes to a terminal.
+            let device = found.name.escape_default().to_string();
+            Ok(Row { device, standing: Standing::Invalid, commit, proven: None, message })
         }
         Err(error) => Err(error),
     }

@@ -91,15 +91,29 @@ fn time(text: &str) -> Result<String, String> {
         .ok_or_else(|| "a day such as 2026-12-31, or a second such as 2026-12-31T23:59:59Z".into())
 }
 
+impl Args {
+    fn source(&self) -> Source<'_> {
+        match self {
+            Args { stick: Some(stick), .. } => Source::Stick(stick),
+            Args { from: Some(from), .. } => Source::From(from),
+            Args { offline: true, .. } => Source::Here,
+            Args { remote, .. } => Source::Remote(remote),
+        }
+    }
+
+    fn before(&self) -> Before {
+        match (&self.keep_until, self.replace) {
+            (Some(end), _) => Before::KeptUntil(end.clone()),
+            (None, true) => Before::Replaced,
+            (None, false) => Before::Forbidden,
+        }
+    }
+}
+
 /// Lists who asks, or approves or rejects one.
 pub(crate) fn run(args: Args, repo: &Path, output: Output) -> Result<Exit> {
     let git = Git::open(repo)?;
-    let source = match &args {
-        Args { stick: Some(stick), .. } => Source::Stick(stick),
-        Args { from: Some(from), .. } => Source::From(from),
-        Args { offline: true, .. } => Source::Here,
-        Args { remote, .. } => Source::Remote(remote),
-    };
+    let source = args.source();
     source.fetch(&git)?;
     match &args.device {
         None => list::run(&git, &approved_so_far(&git)?, output),
@@ -122,19 +136,15 @@ fn reject(git: &Git, args: &Args, source: &Source<'_>, device: &DeviceId) -> Res
 
 fn approve(git: &Git, args: &Args, source: &Source<'_>, device: &DeviceId, output: Output) -> Result<Exit> {
     let tree = Tree::of(git)?;
+    let key = args.key.as_deref().map(absolute).transpose()?;
     let commit = source.find(git, device)?;
     let request = Request::prove(&mut Reader::of(git)?, device, commit)?;
     let devices = approved_so_far(git)?;
     check_free(&request, &devices)?;
     let standing = manifest::Standing::read(&tree.top, device)?;
     let says = standing.as_ref().map(|standing| &standing.says);
-    let before = match (&args.keep_until, args.replace) {
-        (Some(end), _) => Before::KeptUntil(end.clone()),
-        (None, true) => Before::Replaced,
-        (None, false) => Before::Forbidden,
-    };
     cli::talk(card::of(&request, says));
-    let text = manifest::text(&manifest::approved(&request.asked, says, &before)?)?;
+    let text = manifest::text(&manifest::approved(&request.asked, says, &args.before())?)?;
     let path = manifest::path_of(device);
     if let Some(standing) = standing.as_ref().filter(|standing| !standing.is_ours)
         && manifest::text(&standing.says)? != text
@@ -150,7 +160,6 @@ fn approve(git: &Git, args: &Args, source: &Source<'_>, device: &DeviceId, outpu
     if standing.as_ref().is_none_or(|standing| standing.is_ours) {
         let before = tree.write(&path, &text)?;
         if !args.no_commit && !tree.is_committed(&path)? {
-            let key = args.key.as_deref().map(absolute).transpose()?;
             let commit = tree.commit(&path, before, &publish::message(&request), key.as_deref())?;
             done.commit = Some(commit.to_string());
         }
