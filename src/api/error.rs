@@ -141,6 +141,18 @@ reasons! {
     BadCommit: FixManifest, No;
     /// The exchange's id is not the pinned one.
     ExchangeMismatch: FixKeys, No;
+    /// The exchange names keys of this device, and its own is not among those that are valid.
+    NotApproved: FixKeys, No;
+
+    // Enrolment.
+    /// What stands where a request for enrolment should is none, or is another's.
+    EnrolmentInvalid: FixKeys, No;
+    /// No device of that name asks to be enrolled.
+    EnrolmentNotFound: FixKeys, No;
+    /// Another key asks under this device's name, or stands there already.
+    EnrolmentConflict: FixKeys, No;
+    /// The stick is not there, or cannot be read or written.
+    StickFailed: Retry, World;
 
     // Manifests.
     /// The YAML cannot be read.
@@ -240,8 +252,6 @@ reasons! {
     WrongDevice: FixKeys, No;
     /// No resource of kind Device names a status key of this device.
     DeviceNotApproved: FixKeys, No;
-    /// A device's request to be let in is not one.
-    EnrolmentInvalid: FixKeys, No;
     /// Two devices would have one status key.
     KeyShared: FixKeys, No;
     /// The branch of the specs would hold a device's status.
@@ -295,6 +305,7 @@ impl Reason {
             Self::PackTooLarge => "keep large files out of the exchange",
             Self::PackInvalid => "run 'git fsck' in the repository at the hub, if the next poll fails too",
             Self::PushRejected => "let this device's account write its status ref at the hub",
+            Self::StickFailed => "see that the stick is plugged in and mounted, and that this user may write there",
             Self::RangeTooLong => "let the device follow in steps: push an earlier commit first",
             Self::BadConfig | Self::BadBoardFile => "correct it there; 'giterd check' tells whether the rest is right",
             Self::StateReadOnly => "mount that file system writable, and let giterd's user write there",

@@ -174,7 +174,7 @@ pub struct LastStatus {
 pub struct Refused {
     /// The tip.
     pub tip: Oid,
-    /// A digest of what the verdict depends on besides the tip: the agent's version, the root keys, the board, the
+    /// A digest of what the verdict depends on besides the tip: the agent's version, the device's and the root keys, the board, the
     /// accounts, the configuration. When it changes the tip is looked at again.
     pub inputs: [u8; 16],
     /// Why, as the reason's text: a number could mean another reason to the next version.

@@ -58,10 +58,14 @@ pub const LATEST_DATE: i64 = 253_402_300_799;
 pub const SIGNERS: usize = 256;
 /// Largest allowed_signers file, in bytes.
 pub const SIGNERS_BYTES: usize = 256 << 10;
+/// Largest manifest of a request for enrolment, in bytes.
+pub const REQUEST_BYTES: usize = 4 << 10;
+/// Longest note of a request for enrolment that is shown, in characters.
+pub const NOTE_CHARS: usize = 64;
+/// Most requests for enrolment that are read from one stick.
+pub const STICK_REQUESTS: usize = 1024;
 /// Keys of one device, of each sort.
 pub const DEVICE_KEYS: usize = 16;
-/// Largest request of a device that wants to be let in, in bytes.
-pub const ENROLMENT_BYTES: usize = 8 << 10;
 /// Most requests that wait at a hub for an answer.
 pub const ENROLMENTS: usize = 1024;
 /// Most refs that one push to a hub may change.

@@ -52,8 +52,8 @@ pub struct Config {
 /// `[link]`: the way to the exchange.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Link {
-    /// `link.url`: `ssh://`, scp form, `file://` or a path.
-    pub url: String,
+    /// `link.url`: `ssh://`, scp form, `file://` or a path; `None` where the device has no way to the hub.
+    pub url: Option<String>,
     /// `link.branch`.
     pub branch: String,
     /// `link.identity`: the SSH key, handed to ssh.
@@ -101,6 +101,18 @@ pub enum Format {
     Compact,
     /// `status.yaml`.
     Yaml,
+}
+
+impl Config {
+    /// Where the hub is.
+    ///
+    /// # Errors
+    ///
+    /// `BadConfig` if the configuration does not say.
+    pub fn hub(&self) -> Result<&str> {
+        let missing = || missing(&self.file.display().to_string(), "link.url", "where the exchange is");
+        self.link.url.as_deref().ok_or_else(missing)
+    }
 }
 
 /// Every key there is.
@@ -215,7 +227,7 @@ impl Given {
             state: self.or("state", "/var/lib/giter")?,
             board: self.or("board", "auto")?,
             link: Link {
-                url: self.required(name, "link.url", "where the exchange is")?,
+                url: self.maybe("link.url")?,
                 branch: self.get("link.branch", branch)?.unwrap_or_else(|| "main".into()),
                 identity: self.maybe("link.identity")?,
                 known_hosts: self.maybe("link.known_hosts")?,
@@ -258,8 +270,7 @@ impl Given {
     }
 
     fn required<T: FromStr<Err: ToString>>(&self, name: &str, key: &str, what: &str) -> Result<T> {
-        let hint = format!("set {key} ({what}) there, or {} in the environment", variable(key));
-        self.maybe(key)?.ok_or_else(|| bad(name, &format!("{key} is missing")).hint(hint))
+        self.maybe(key)?.ok_or_else(|| missing(name, key, what))
     }
 
     fn duration(&self, key: &str, default: &str) -> Result<Duration> {
@@ -347,6 +358,11 @@ fn known_keys(key: &str) -> String {
         KEYS.iter().filter(|known| known.split_once('.').map(|(section, _)| section) == section).copied().collect();
     let list = if near.is_empty() { KEYS.to_vec() } else { near };
     format!("the keys are {}", list.join(", "))
+}
+
+fn missing(name: &str, key: &str, what: &str) -> Error {
+    let hint = format!("set {key} ({what}) there, or {} in the environment", variable(key));
+    bad(name, &format!("{key} is missing")).hint(hint)
 }
 
 fn bad(place: &str, why: &str) -> Error {

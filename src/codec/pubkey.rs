@@ -156,6 +156,18 @@ impl PublicKey {
         format!("SHA256:{}", Base64Unpadded::encode_string(&Sha256::digest(self.to_blob())))
     }
 
+    /// The first 80 bits of what the fingerprint is of, in four groups of four, for people to compare between a screen
+    /// and a board: Crockford's base32 in lower case, which has no `i`, `l`, `o` and `u`. To find a second key with the
+    /// same takes 2^80 tries.
+    pub fn short_fingerprint(&self) -> String {
+        const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+        let digest = Sha256::digest(self.to_blob());
+        let bits = digest[..10].iter().fold(0u128, |bits, byte| bits << 8 | u128::from(*byte));
+        let digit = |at: u32| char::from(DIGITS[(bits >> (75 - 5 * at)) as usize & 31]);
+        let group = |group: u32| (4 * group..4 * group + 4).map(digit).collect::<String>();
+        [0, 1, 2, 3].map(group).join("-")
+    }
+
     /// What holds the private half, which decides what its signatures look like.
     pub fn holder(&self) -> Holder {
         self.holder
@@ -204,6 +216,19 @@ mod tests {
         assert_eq!(format!("{} ops@plant-7", key.to_openssh()), LINE);
         assert_eq!(PublicKey::from_blob(&key.to_blob()), Ok(key));
         assert_eq!(key.fingerprint(), "SHA256:kG3IX0oYeG7A8hTRgrTo9v++PBx5Fk9vdz3uhTmYHlE");
+    }
+
+    /// `ssh-keygen -lf ops.key.pub | cut -d: -f2 | cut -d' ' -f1 | base64 -d | head -c 10 | base32`, in other digits.
+    #[test]
+    fn a_short_fingerprint_is_four_groups_of_base32() {
+        let short = |line: &str| PublicKey::from_openssh(line).unwrap().short_fingerprint();
+        assert_eq!(short(LINE), "j1pw-gqta-31w6-xg7j");
+        let digits = |short: &str| short.bytes().filter(|byte| *byte != b'-').all(|byte| byte.is_ascii_alphanumeric());
+        for seed in 0..=u8::MAX {
+            let key = SigningKey::from_bytes(&[seed; 32]);
+            let short = PublicKey::of(&key).short_fingerprint();
+            assert!(short.len() == 19 && digits(&short) && !short.contains(['i', 'l', 'o', 'u']), "{short}");
+        }
     }
 
     #[test]

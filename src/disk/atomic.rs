@@ -7,7 +7,7 @@
 use std::{fs::File, io, io::Write, os::fd::AsFd};
 
 use rustix::{
-    fs::{self, AtFlags, Gid, Mode, OFlags, Uid},
+    fs::{self, AtFlags, Gid, Mode, OFlags, RenameFlags, Uid},
     io::Errno,
 };
 
@@ -41,6 +41,23 @@ pub fn replace(folder: impl AsFd, name: &str, bytes: &[u8], access: impl Into<Op
         .and_then(|()| Ok(fs::renameat(&folder, &temporary, &folder, name)?));
     if let Err(e) = written {
         // The first error counts; what stays behind goes with the next replacement.
+        let _ = fs::unlinkat(&folder, &temporary, AtFlags::empty());
+        return Err(e);
+    }
+    Ok(fs::fsync(&folder)?)
+}
+
+/// Makes the file `name` in the folder, where nothing has that name. When this returns, a power cut cannot lose it; cut
+/// before, the file is not there or is whole.
+///
+/// # Errors
+///
+/// `AlreadyExists` if there is something, which stays as it is; those of the system calls.
+pub fn create(folder: impl AsFd, name: &str, bytes: &[u8], access: Access) -> io::Result<()> {
+    let temporary = temporary_name(name);
+    let made = write_new(&folder, &temporary, bytes, Some(access))
+        .and_then(|()| Ok(fs::renameat_with(&folder, &temporary, &folder, name, RenameFlags::NOREPLACE)?));
+    if let Err(e) = made {
         let _ = fs::unlinkat(&folder, &temporary, AtFlags::empty());
         return Err(e);
     }
@@ -95,6 +112,22 @@ mod tests {
             assert_eq!(path.metadata().unwrap().mode() & 0o7777, mode);
         }
         assert_eq!(dir.path().read_dir().unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_is_made_once_and_never_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = File::open(dir.path()).unwrap();
+        // What a power cut left of another attempt.
+        std::fs::write(dir.path().join(temporary_name("key")), "hal").unwrap();
+        create(&folder, "key", b"first", Access::PRIVATE).unwrap();
+        let again = create(&folder, "key", b"second", Access::PRIVATE).unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(dir.path().join("key")).unwrap(), b"first");
+        assert_eq!(dir.path().join("key").metadata().unwrap().mode() & 0o7777, 0o600);
+        symlink("nowhere", dir.path().join("link")).unwrap();
+        assert!(create(&folder, "link", b"third", Access::PRIVATE).is_err());
+        assert_eq!(dir.path().read_dir().unwrap().count(), 2);
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! One agent at a time on a state folder.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{File, TryLockError},
     io,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::OpenOptionsExt,
     path::Path,
 };
+
+use super::folder;
 
 use crate::api::{Error, Reason, Result};
 
@@ -26,7 +28,7 @@ impl StateLock {
             Error::state(format!("cannot lock {}", state.display()), e)
                 .hint("let giterd's user write there, or name another folder as 'state' in giterd.toml")
         };
-        make(state).map_err(failed)?;
+        folder::make(state, 0o700).map_err(failed)?;
         let mut options = File::options();
         options.write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(state.join("lock")).map_err(failed)?;
@@ -42,19 +44,9 @@ impl StateLock {
     }
 }
 
-/// Makes the folder and those above it, durably.
-fn make(folder: &Path) -> io::Result<()> {
-    let missing: Vec<_> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    missing.iter().filter_map(|made| made.parent()).try_for_each(|above| {
-        let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
-        File::open(above)?.sync_all()
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::MetadataExt;
+    use std::{fs, os::unix::fs::MetadataExt};
 
     use super::*;
 

@@ -5,6 +5,7 @@
 
 pub mod atomic;
 mod floor;
+pub mod folder;
 mod ledger;
 mod lock;
 

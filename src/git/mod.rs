@@ -6,6 +6,7 @@
 //!      +--------------- graph::below -----------+     (what a tip needs, rewritten into one pack)
 //!
 //! seal --status--> commit                   the signed status
+//! enrolment -----> commit --> bundle        the signed request of a device that asks to be enrolled
 //! fetch, push                               the wire: protocol v2 and send-pack over a pair of byte streams
 //! ```
 //!
@@ -13,8 +14,10 @@
 //! here decides which objects count (the ledger's record does) or trusts a byte that came over a link: every number in
 //! a pack is checked against [`limits`](crate::api::limits) before memory or time is spent on it.
 
+pub mod bundle;
 pub mod commit;
 mod convert;
+pub mod enrolment;
 pub mod fetch;
 pub mod graph;
 mod intake;

@@ -22,15 +22,15 @@ impl StatusSeal {
 }
 
 impl Seal for StatusSeal {
+    fn key(&self) -> PublicKey {
+        self.key.public()
+    }
+
     fn seal(&self, status: &DeviceStatus, parent: Option<Oid>, time: i64, message: &str) -> Result<[NewObject; 3]> {
         let (file, content) = match self.format {
             Format::Compact => (status::FILES[0], status::encode(status)?),
             Format::Yaml => (status::FILES[1], status::to_yaml(status)?.into_bytes()),
         };
         status_commit(StatusDraft { device: &self.device, parent, time, message, file, content }, &self.key)
-    }
-
-    fn key(&self) -> PublicKey {
-        self.key.public()
     }
 }

@@ -4,6 +4,7 @@
 //! sysfs or a disk; it does not read a clock.
 
 pub mod apply;
+pub mod approval;
 pub mod chain;
 pub mod decode;
 pub mod goal;

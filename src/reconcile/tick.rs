@@ -22,6 +22,7 @@ pub use self::floor::believable;
 use self::{floor::Copied, own_status::Stray, publish::Unsent, sync::verdict_of};
 use super::{
     apply::{self, Bound, Outcome, Releases},
+    approval::{self, Approval},
     decode::decode,
     plan::Decision,
     ports::{Board, FloorCopy, Ledger, Link, Listing, NewObject, Store},
@@ -30,8 +31,8 @@ use super::{
 };
 use crate::{
     api::{
-        Condition, ConditionStatus, ConditionType, DeviceId, DeviceStatus, Error, ExchangeId, Findings, Oid, Reason,
-        ResourceKey, Result,
+        Condition, ConditionStatus, ConditionType, Device, DeviceId, DeviceStatus, Error, ExchangeId, Findings, Oid,
+        Reason, ResourceKey, Result,
         condition::Text,
         ledger::{Accepted, Generation, Record},
         limits,
@@ -79,15 +80,15 @@ pub struct Ports<'a> {
 
 /// Makes the signed commit of a status.
 pub trait Seal {
+    /// The public half of the key that signs.
+    fn key(&self) -> PublicKey;
+
     /// The blob, the tree and, last, the signed commit; every byte of them follows from the arguments.
     ///
     /// # Errors
     ///
     /// `Bug` if the status cannot be encoded.
     fn seal(&self, status: &DeviceStatus, parent: Option<Oid>, time: i64, message: &str) -> Result<[NewObject; 3]>;
-
-    /// The key that it signs with.
-    fn key(&self) -> PublicKey;
 }
 
 /// The moment of a tick.
@@ -175,6 +176,15 @@ impl Tick {
     }
 }
 
+/// What an accepted tip asks for, as far as it fits the device.
+struct Specs {
+    bound: Vec<Bound>,
+    /// What does not fit.
+    findings: Findings,
+    /// What is said of the device itself.
+    named: Option<Device>,
+}
+
 /// The agent between ticks: its settings, the record as it stands on disk, and the specs it holds the board to.
 pub struct Agent {
     settings: Settings,
@@ -182,6 +192,8 @@ pub struct Agent {
     /// The specs in force; `None` while none are known, which is not the same as none being asked for: then nothing is
     /// touched, and nothing released.
     bound: Option<Vec<Bound>>,
+    /// What the specs in force say of the device itself.
+    named: Option<Device>,
     /// The objects of the accepted tip are damaged: they are fetched again before anything else. What is in force then
     /// are the specs before, and nothing is released, since what they do not name the tip may.
     damaged: bool,
@@ -226,8 +238,9 @@ impl Agent {
     pub fn inspect(settings: Settings, store: &dyn Store, board: &dyn Board, ledger: &mut dyn Ledger) -> Result<Self> {
         let mut agent = Self::new(settings, ledger)?;
         if let Some(tip) = agent.record.tip.clone() {
-            let (bound, findings) = agent.read_specs(&tip, &agent.record.generation, store, board)?;
+            let Specs { bound, findings, named } = agent.read_specs(&tip, &agent.record.generation, store, board)?;
             agent.bound = Some(findings.or(bound)?);
+            agent.named = named;
         }
         Ok(agent)
     }
@@ -237,6 +250,7 @@ impl Agent {
             settings,
             record: ledger.load()?,
             bound: None,
+            named: None,
             damaged: false,
             copied: Copied::default(),
             stray: None,
@@ -256,15 +270,37 @@ impl Agent {
         &self.record
     }
 
+    /// Why the last tip was refused, if it was.
+    pub fn refusal(&self) -> Option<Error> {
+        self.record.refused.as_ref().and_then(verdict_of)
+    }
+
+    /// Whether the specs in force let the device speak with this key.
+    ///
+    /// # Errors
+    ///
+    /// `NotApproved`.
+    pub fn approval(&self, key: &PublicKey) -> Result<Approval> {
+        let at = self.record.tip.as_ref().map_or(0, |tip| tip.time);
+        approval::check(&self.settings.device, self.named.as_ref(), key, at)
+    }
+
+    /// Whether the specs in force, or the last tip, are known not to let the device speak.
+    fn is_unapproved(&self, key: &PublicKey) -> bool {
+        let is_refused = self.refusal().is_some_and(|error| error.reason() == Reason::NotApproved);
+        is_refused || self.approval(key).is_err()
+    }
+
     /// Puts accepted specs in force. What no longer fits the device, such as a `File` of a user that is gone, must not
     /// keep a pump from running: the others are held all the same, and the device says what is wrong.
     fn bind(&mut self, accepted: &Accepted, generation: &Generation, ports: &Ports<'_>) {
         self.hold(self.read_specs(accepted, generation, ports.store, ports.board));
     }
 
-    fn hold(&mut self, specs: Result<(Vec<Bound>, Findings)>) {
+    fn hold(&mut self, specs: Result<Specs>) {
         match specs {
-            Ok((bound, findings)) => {
+            Ok(Specs { bound, findings, named }) => {
+                self.named = named;
                 self.decode_error = (!findings.is_empty()).then(|| findings.into());
                 self.bound = Some(bound);
             }
@@ -285,10 +321,11 @@ impl Agent {
         generation: &Generation,
         store: &dyn Store,
         board: &dyn Board,
-    ) -> Result<(Vec<Bound>, Findings)> {
+    ) -> Result<Specs> {
         let objects = store.objects(generation)?;
         let desired = decode(&Verified::by_ledger(accepted), &*objects, &self.settings.device)?;
-        Ok(apply::bind_each(desired.resources, board))
+        let (bound, findings) = apply::bind_each(desired.resources, board);
+        Ok(Specs { bound, findings, named: desired.device })
     }
 
     fn specs(&self) -> &[Bound] {
@@ -308,8 +345,7 @@ impl Agent {
     /// The status as it would be reported now, from what is seen, with nothing changed.
     pub fn look(&self, board: &mut dyn Board, now: Moment) -> DeviceStatus {
         let outcomes = apply::look(self.specs(), &self.record.owned, board);
-        let refused = self.record.refused.as_ref().and_then(verdict_of);
-        let status = self.status(board.name(), refused.as_ref(), &outcomes, now);
+        let status = self.status(board.name(), self.refusal().as_ref(), &outcomes, now);
         DeviceStatus { sequence: status.sequence - 1, ..status }
     }
 
@@ -327,8 +363,9 @@ impl Agent {
                 Err(error) => sync_error = Some(error),
             }
         }
-        if sync_error.as_ref().is_some_and(|error| error.reason() == Reason::Stopped) {
-            // Nobody is told of that: the hub would have to be waited for.
+        let reason = sync_error.as_ref().map(Error::reason);
+        if matches!(reason, Some(Reason::Stopped | Reason::NotApproved)) || self.is_unapproved(&ports.seal.key()) {
+            // Nobody is told: the hub would have to be waited for, or does not know this device.
             self.listing = None;
         }
         let sync_error = sync_error.or_else(|| self.decode_error.as_ref().map(Error::flattened));

@@ -2,13 +2,13 @@
 
 use std::{fs, process::Command};
 
-use super::support::{World, golden, without_dates, without_names};
+use super::support::{World, golden, without_dates, without_names, without_short_fingerprints};
 
 #[test]
 fn the_story_is_told_and_every_claim_is_proven() {
     let world = World::new();
     let ran = world.giterctl(&["demo", "--keep", "play"]);
-    let told = without_dates(&without_names(&world.without_dir(&ran.all())));
+    let told = without_short_fingerprints(&without_dates(&without_names(&world.without_dir(&ran.all()))));
     golden("demo.txt", told);
     assert_eq!(ran.code, Some(0));
 }

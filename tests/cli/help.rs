@@ -9,6 +9,7 @@ fn giterctl_says_what_it_can_do() {
     golden("help-init.txt", world.giterctl(&["init", "--help"]).good());
     golden("help-get.txt", world.giterctl(&["get", "--help"]).good());
     golden("help-lint.txt", world.giterctl(&["lint", "--help"]).good());
+    golden("help-approve.txt", world.giterctl(&["approve", "--help"]).good());
     golden("help-verify.txt", world.giterctl(&["verify", "--help"]).good());
     golden("help-history.txt", world.giterctl(&["history", "--help"]).good());
     golden("help-trust.txt", world.giterctl(&["trust", "--help"]).good());

@@ -3,10 +3,12 @@
 //! What is printed stands in `golden/`. `SNAPSHOTS=overwrite cargo test --test cli` writes it anew; the diff is then for
 //! a person to judge.
 
+mod approve;
 mod charter;
 mod decode;
 mod demo;
 mod device;
+mod enroll;
 mod forge;
 mod get;
 mod help;

@@ -167,16 +167,25 @@ pub(crate) fn without_names(text: &str) -> String {
 
 /// The text with its dates, such as `2026-11-21T05:17:09Z`, as `[DATE]`.
 pub(crate) fn without_dates(text: &str) -> String {
-    const FORM: &str = "0000-00-00T00:00:00Z";
-    let is_date = |text: &str| {
-        text.len() == FORM.len()
-            && text
-                .bytes()
-                .zip(FORM.bytes())
-                .all(|(byte, form)| if form == b'0' { byte.is_ascii_digit() } else { byte == form })
+    without(text, "0000-00-00T00:00:00Z", "[DATE]")
+}
+
+/// The text with the short fingerprints of keys as `[SHORT]`.
+pub(crate) fn without_short_fingerprints(text: &str) -> String {
+    without(text, "aaaa-aaaa-aaaa-aaaa", "[SHORT]")
+}
+
+/// The text with another word for those of a form, in which `0` stands for a digit and `a` for one or a small letter.
+fn without(text: &str, form: &str, other: &str) -> String {
+    let fits = |(byte, form): (u8, u8)| match form {
+        b'0' => byte.is_ascii_digit(),
+        b'a' => byte.is_ascii_digit() || byte.is_ascii_lowercase(),
+        form => byte == form,
     };
     let word = |word: &str| match word.trim_end_matches('\n') {
-        trimmed if is_date(trimmed) => format!("[DATE]{}", &word[trimmed.len()..]),
+        trimmed if trimmed.len() == form.len() && trimmed.bytes().zip(form.bytes()).all(fits) => {
+            format!("{other}{}", &word[trimmed.len()..])
+        }
         _ => word.to_owned(),
     };
     text.split_inclusive([' ', '\n'])

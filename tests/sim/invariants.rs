@@ -1,7 +1,7 @@
 //! What holds after every tick and every fault, whatever the story.
 //!
 //! Each failure has the name of what was broken: `start`, `tip`, `floor`, `objects`, `durable`, `sequence`,
-//! `chain`, `converged`, `idle`, `bounded`, `bug`.
+//! `chain`, `converged`, `mute`, `idle`, `bounded`, `bug`.
 
 use giter_edge::{
     api::{DeviceStatus, Oid, Reason, board::LedState, ledger::Record, object::Object},
@@ -10,7 +10,7 @@ use giter_edge::{
     reconcile::{
         goal::Step,
         ports::Objects,
-        tick::{Reach, Tick},
+        tick::{Published, Reach, Tick},
     },
 };
 
@@ -127,7 +127,9 @@ impl Watch {
         if !self.is_untidy {
             is_tidy(&world, &record);
         }
-        if is_reached && branch.is_some() && !self.is_ref_taken {
+        let is_approved = tick.sync_error.as_ref().is_none_or(|error| error.reason() != Reason::NotApproved);
+        assert!(is_approved || tick.published == Published::Unchanged, "mute: who is not approved spoke: {tick:?}");
+        if is_reached && branch.is_some() && !self.is_ref_taken && is_approved {
             let refused = tick.publish_error.as_ref().is_some_and(|error| error.reason() == Reason::StatusRefMoved);
             assert!(!refused, "chain: the device does not know its own status: {tick:?}");
             let last = record.status.expect("converged: no status was made");

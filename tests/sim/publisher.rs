@@ -89,6 +89,16 @@ pub(crate) fn differences(wishes: &[Wish], board: &Registers) -> Vec<String> {
     found
 }
 
+/// The manifest that names the key which grows from a seed as the device's.
+fn naming(seed: u8) -> (String, String) {
+    let key = SecretKey::from_seed(&[seed; 32]).public().to_openssh();
+    let text = format!(
+        "apiVersion: edge.giter.dev/v1alpha1\nkind: Device\nmetadata: {{name: pump-07}}\n\
+         spec: {{statusKeys: [{{key: {key}}}]}}\n"
+    );
+    (format!("specs/{DEVICE}/device.yaml"), text)
+}
+
 /// What is wrong with a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flaw {
@@ -99,6 +109,8 @@ pub(crate) enum Flaw {
     Garbled,
     /// Signed well, but it names a line that the board lacks.
     UnknownLine,
+    /// Signed well, but it names another key as the device's.
+    OtherKey,
     /// Signed well, but it does not descend from what was published before.
     Unrelated,
 }
@@ -110,6 +122,8 @@ pub(crate) struct Publisher {
     time: i64,
     /// The last reset and its signature.
     papers: Vec<(String, String)>,
+    /// The key that sound commits name as the device's, by the seed that it grows from; `None` for none.
+    pub(crate) names: Option<u8>,
     /// The sound commits in their order, each with what it asks for.
     pub(crate) sound: Vec<(Oid, Vec<Wish>)>,
 }
@@ -121,6 +135,7 @@ impl Publisher {
             key: SecretKey::from_seed(&[1; 32]),
             time: 1_795_000_000,
             papers: vec![],
+            names: None,
             sound: Vec::new(),
         }
     }
@@ -177,7 +192,9 @@ impl Publisher {
         files.push(("exchange.yaml".into(), charter));
         files.extend(self.papers.iter().cloned());
         match flaw {
+            None => files.extend(self.names.map(naming)),
             Some(Flaw::Garbled) => files.push((format!("specs/{DEVICE}/garbled.yaml"), "kind: [".into())),
+            Some(Flaw::OtherKey) => files.push(naming(4)),
             Some(Flaw::UnknownLine) => files.push(Wish::Line("nowhere", "GPIO99", Level::High).manifest()),
             _ => {}
         }

@@ -53,7 +53,8 @@ fn act(run: &mut Run, dice: &mut Dice) {
     match dice.below(14) {
         0..=3 => drop(run.publish(&wishes(dice))),
         4 => {
-            let flaws = [Flaw::Unsigned, Flaw::Stranger, Flaw::Garbled, Flaw::UnknownLine, Flaw::Unrelated];
+            let flaws =
+                [Flaw::Unsigned, Flaw::Stranger, Flaw::Garbled, Flaw::UnknownLine, Flaw::OtherKey, Flaw::Unrelated];
             // To a device that has no tip yet, none is unrelated.
             let choice = if run.record().tip.is_some() { flaws.len() } else { flaws.len() - 1 };
             let flaw = flaws[dice.below(choice)];

@@ -52,6 +52,9 @@ pub(crate) fn sound_parts(world: &Shared) -> Parts {
     }
 }
 
+/// What the device's first key grows from.
+pub(crate) const KEY: u8 = 3;
+
 pub(crate) struct Run {
     world: Shared,
     publisher: Publisher,
@@ -59,19 +62,21 @@ pub(crate) struct Run {
     workshop: Workshop,
     parts: Parts,
     seal: StatusSeal,
+    /// What the device's key grows from.
+    seed: u8,
     agent: Option<Agent>,
 }
 
 impl Run {
     pub(crate) fn new(world: &Shared, workshop: Workshop) -> Self {
-        let key = SecretKey::from_seed(&[3; 32]);
         Self {
             world: world.clone(),
             publisher: Publisher::new(world),
             watch: Watch::default(),
             workshop,
             parts: workshop(world),
-            seal: StatusSeal::new(DEVICE.parse().unwrap(), key, Format::Compact),
+            seal: seal(KEY),
+            seed: KEY,
             agent: None,
         }
     }
@@ -92,6 +97,17 @@ impl Run {
     /// Lets the device go back to the sound commit with that number, in a commit on top of it.
     pub(crate) fn publish_reset(&mut self, serial: u64, to: usize, wishes: &[Wish]) -> Oid {
         self.publisher.publish_reset(serial, to, wishes)
+    }
+
+    /// From now on, sound commits name the key that grows from the seed as the device's.
+    pub(crate) fn name_key(&mut self, seed: u8) {
+        self.publisher.names = Some(seed);
+    }
+
+    /// Gives the device another key, and starts it anew.
+    pub(crate) fn replace_key(&mut self, seed: u8) {
+        (self.seal, self.seed) = (seal(seed), seed);
+        self.reboot();
     }
 
     /// How many sound commits were published.
@@ -271,10 +287,14 @@ impl Run {
             policy: Policy::Range,
             keyring: self.publisher.keyring(),
             exchange: None,
-            inputs: [0; 16],
+            inputs: [self.seed; 16],
             heartbeat: None,
         }
     }
+}
+
+fn seal(seed: u8) -> StatusSeal {
+    StatusSeal::new(DEVICE.parse().unwrap(), SecretKey::from_seed(&[seed; 32]), Format::Compact)
 }
 
 fn ports<'a>(parts: &'a mut Parts, seal: &'a StatusSeal) -> Ports<'a> {

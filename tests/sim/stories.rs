@@ -15,7 +15,7 @@ use crate::{
         Flaw,
         Wish::{self, File, Led, Line},
     },
-    run::Run,
+    run::{KEY, Run},
 };
 
 const MOTD: Wish = File("motd", "/etc/motd", "hello");
@@ -177,6 +177,43 @@ fn the_first_tip_is_refused() {
         assert_eq!(run.record().tip, None);
         run.publish(&[MOTD]);
         assert_eq!(refusal(run), None);
+    });
+}
+
+#[test]
+fn a_device_that_is_not_approved_holds_what_it_has_and_says_nothing() {
+    every_fault(|run| {
+        run.publish_flawed(&[MOTD, PUMP], Flaw::OtherKey);
+        assert_eq!(refusal(run), Some(Reason::NotApproved));
+        assert_eq!(run.record().tip, None);
+        run.publish(&[MOTD, PUMP]);
+        assert_eq!(refusal(run), None);
+        run.publish_flawed(&[LAMP], Flaw::OtherKey);
+        run.world().board.force("GPIO17", Low);
+        assert_eq!(refusal(run), Some(Reason::NotApproved));
+        assert_eq!(run.world().board.lines["GPIO17"].level, High);
+        run.publish(&[LAMP]);
+        assert_eq!(refusal(run), None);
+        assert_eq!(run.record().advances, 2);
+    });
+}
+
+#[test]
+fn a_key_that_was_replaced_has_to_be_approved() {
+    every_fault(|run| {
+        run.name_key(KEY);
+        run.publish(&[MOTD, PUMP]);
+        assert_eq!(refusal(run), None);
+        let status = run.world().hub.status;
+        run.replace_key(KEY + 2);
+        assert_eq!(refusal(run), Some(Reason::NotApproved), "the tip is the accepted one, and yet");
+        run.publish_flawed(&[MOTD, LAMP], Flaw::OtherKey);
+        assert_eq!(refusal(run), Some(Reason::NotApproved));
+        assert_eq!((run.record().advances, run.world().hub.status), (1, status));
+        run.name_key(KEY + 2);
+        run.publish(&[MOTD, LAMP]);
+        assert_eq!(refusal(run), None);
+        assert_ne!(run.world().hub.status, status);
     });
 }
 

@@ -9,6 +9,7 @@ mod contract;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod enroll;
 mod fetch;
 mod guarded;
 mod hubs;

@@ -181,7 +181,11 @@ impl Reader {
     }
 
     /// An object's bytes; `ObjectMissing` if they are not there, `BadCommit` if they are not what the name stands for.
-    fn object(&mut self, id: Oid, kind: ObjectKind, limit: usize) -> Result<Result<Vec<u8>, Flaw>> {
+    ///
+    /// # Errors
+    ///
+    /// `GitFailed`.
+    pub(crate) fn object(&mut self, id: Oid, kind: ObjectKind, limit: usize) -> Result<Result<Vec<u8>, Flaw>> {
         let Some(bytes) = self.batch.read(&id.to_string(), limit)? else {
             let what = format!("the {kind:?} {} is not in this repository, or too large", id.short()).to_lowercase();
             return Ok(Err(flaw(Reason::ObjectMissing, what)));

@@ -3,11 +3,13 @@
 //! One file or folder per verb. It uses the publisher's own `git` and `ssh-keygen`, with their settings and keys, and
 //! judges manifests with the validator that the device has. Data goes to stdout and talk to stderr.
 
+mod approve;
 mod chain;
 mod charter;
 mod commit;
 mod decode;
 mod demo;
+mod devices;
 mod get;
 mod git;
 mod history;
@@ -58,6 +60,7 @@ enum Verb {
     Init(init::Args),
     Get(get::Args),
     Lint(lint::Args),
+    Approve(approve::Args),
     Verify(verify::Args),
     History(history::Args),
     Reset(reset::Args),
@@ -82,6 +85,7 @@ fn run(Cli { repo, output, verb }: Cli) -> Result<Exit> {
     match verb {
         Verb::Init(args) => init::run(args),
         Verb::Get(args) => get::run(args, &repo, output),
+        Verb::Approve(args) => approve::run(args, &repo, output),
         Verb::Lint(args) => lint::run(args, repo, output),
         Verb::Verify(args) => verify::run(args, &repo, output),
         Verb::History(args) => history::run(args, &repo, output),

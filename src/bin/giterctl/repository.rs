@@ -165,7 +165,7 @@ fn remote_branch(git: &Git) -> Result<Option<String>> {
 }
 
 /// Reads `<mode> blob <object>\t<path>`; anything but a regular file is no manifest.
-fn blob(entry: &str) -> Option<(Oid, &str)> {
+pub(crate) fn blob(entry: &str) -> Option<(Oid, &str)> {
     let (about, path) = entry.split_once('\t')?;
     match about.split(' ').collect::<Vec<_>>()[..] {
         ["100644" | "100755", "blob", id] => Some((id.parse().ok()?, path)),

@@ -21,10 +21,13 @@ Commands:
   plan     what a sync would change on the board, from what was accepted last; changes nothing
   status   what the device knows of itself, without the network
   check    look for problems before they bite: configuration, keys, state, board, hub
+  enroll   make the device's keys where they are missing, and ask a publisher to approve them
 
 Options (before or after the command):
   -c, --config FILE   the configuration [default: /etc/giter/giterd.toml]; each key also as GITERD_SECTION_KEY
   -o, --output FORM   table, wide, yaml, json or name [default: table]
+      --stick DIR     enroll: write the request to a stick that is mounted there, instead of asking the hub
+      --force         enroll: replace another request that stands under this device's name
   -v, --verbose       say more on stderr; twice: everything (GITERD_LOG=error|warn|info|debug|trace does the same)
   -q, --quiet         say only errors on stderr
   -h, --help          print this
@@ -47,6 +50,8 @@ pub enum Command {
     Status,
     /// `check`.
     Check,
+    /// `enroll`.
+    Enroll,
     /// `--help`.
     Help,
     /// `--version`.
@@ -64,6 +69,10 @@ pub struct Args {
     pub output: Output,
     /// How much is logged; `None` where the command line does not say.
     pub log: Option<log::LevelFilter>,
+    /// `enroll`: where a stick is mounted that takes the request.
+    pub stick: Option<PathBuf>,
+    /// `enroll`: whether another request is replaced.
+    pub force: bool,
 }
 
 /// Reads the command line.
@@ -76,6 +85,7 @@ pub fn parse(mut parser: Parser) -> Result<Args> {
     let mut config = PathBuf::from(config::DEFAULT_PATH);
     let mut output = Output::default();
     let mut log = None;
+    let (mut stick, mut force) = (None, false);
     while let Some(arg) = parser.next().map_err(usage)? {
         match arg {
             Arg::Short('c') | Arg::Long("config") => config = parser.value().map_err(usage)?.into(),
@@ -89,6 +99,8 @@ pub fn parse(mut parser: Parser) -> Result<Args> {
                 });
             }
             Arg::Short('q') | Arg::Long("quiet") => log = Some(log::LevelFilter::Error),
+            Arg::Long("stick") => stick = Some(PathBuf::from(parser.value().map_err(usage)?)),
+            Arg::Long("force") => force = true,
             Arg::Short('h') | Arg::Long("help") => command = Some(Command::Help),
             Arg::Short('V') | Arg::Long("version") => command = Some(Command::Version),
             Arg::Value(word) if command.is_none() => command = Some(verb(&word.string().map_err(usage)?)?),
@@ -97,7 +109,13 @@ pub fn parse(mut parser: Parser) -> Result<Args> {
         }
     }
     let command = command.ok_or_else(|| usage("no command was given"))?;
-    Ok(Args { command, config, output, log })
+    if command != Command::Enroll && (stick.is_some() || force) {
+        return Err(usage("--stick and --force are of 'enroll'"));
+    }
+    if stick.is_some() && force {
+        return Err(usage("--force is for the hub: a stick's request is replaced anyway"));
+    }
+    Ok(Args { command, config, output, log, stick, force })
 }
 
 fn verb(word: &str) -> Result<Command> {
@@ -107,6 +125,7 @@ fn verb(word: &str) -> Result<Command> {
         "plan" => Command::Plan,
         "status" => Command::Status,
         "check" => Command::Check,
+        "enroll" => Command::Enroll,
         "help" => Command::Help,
         _ => return Err(usage(format!("no such command: '{word}'"))),
     })
@@ -134,7 +153,10 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_a_usage_error() {
-        for words in [&[][..], &["snyc"], &["sync", "--nope"], &["sync", "extra"], &["sync", "-o", "xml"], &["-c"]] {
+        for words in [&[][..], &["snyc"], &["sync", "--nope"], &["sync", "extra"], &["sync", "-o", "xml"], &["-c"]]
+            .into_iter()
+            .chain([&["sync", "--force"][..], &["run", "--stick", "x"], &["enroll", "--stick", "x", "--force"]])
+        {
             assert_eq!(args(words).unwrap_err().reason(), Reason::Usage, "{words:?}");
         }
     }

@@ -9,6 +9,7 @@ use giter_edge::{
     disk::{FloorFile, SlotLedger, StateLock},
     link,
     reconcile::{
+        approval::Approval,
         ports::{Board, FloorCopy, Ledger},
         tick::believable,
     },
@@ -62,7 +63,7 @@ pub fn check(args: &Args) -> Result<ExitCode> {
     checks.extend([check("board", board(&config)), check("files", files(&config))]);
     // What stands before is what the resources are read with: said once is enough.
     if checks.iter().all(|check| check.result.is_ok()) {
-        checks.extend(resources(args));
+        checks.extend(accepted(args, &config));
     }
     checks.push(check("hub", hub(&config)));
     print(&checks, args.output)?;
@@ -79,7 +80,8 @@ fn root_keys(config: &Config) -> Result<String> {
 }
 
 fn device_key(config: &Config) -> Result<String> {
-    device::read_key(&config.status.key).map(|key| key.public().fingerprint())
+    let key = device::read_key(&config.status.key)?.public();
+    Ok(format!("{} {key}", key.short_fingerprint()))
 }
 
 fn state(config: &Config) -> Result<String> {
@@ -136,26 +138,49 @@ fn files(config: &Config) -> Result<String> {
     }
 }
 
+/// What was accepted, and whether it fits the device.
+fn accepted(args: &Args, config: &Config) -> Vec<Check> {
+    let check = |name: &str, result| Check { name: name.into(), result };
+    match View::open(&args.config) {
+        Err(error) => vec![check("resources", Err(error))],
+        Ok(view) if view.agent.record().tip.is_none() => {
+            vec![check("approval", approval(config, &view)), check("resources", Ok("none accepted yet".into()))]
+        }
+        Ok(view) => std::iter::once(check("approval", approval(config, &view))).chain(resources(view)).collect(),
+    }
+}
+
+/// Whether the exchange knows the device's key, as far as it was heard.
+fn approval(config: &Config, view: &View) -> Result<String> {
+    let key = device::read_key(&config.status.key)?.public();
+    let short = key.short_fingerprint();
+    if let Some(error) = view.agent.refusal().filter(|error| error.reason() == Reason::NotApproved)
+        && view.agent.record().refused.as_ref().is_some_and(|refused| refused.inputs == device::inputs(config, &key))
+    {
+        return Err(error);
+    }
+    let approval = view.agent.approval(&key)?;
+    Ok(match (view.agent.record().tip.is_some(), approval) {
+        (false, _) => format!("nothing accepted yet that would name {short}"),
+        (true, Approval::Named) => format!("the exchange names {short}"),
+        (true, Approval::Open) => "the exchange names no keys of this device, and needs none".into(),
+    })
+}
+
 /// The accepted resources can be observed: lines are there and free, LEDs answer. Each that cannot is named.
-fn resources(args: &Args) -> Vec<Check> {
-    let summary = |result| Check { name: "resources".into(), result };
-    let mut view = match View::open(&args.config) {
-        Err(error) => return vec![summary(Err(error))],
-        Ok(view) if view.agent.record().tip.is_none() => return vec![summary(Ok("none accepted yet".into()))],
-        Ok(view) => view,
-    };
+fn resources(mut view: View) -> Vec<Check> {
     let preview = view.agent.preview(&mut view.board);
     let count = preview.len();
     let failed: Vec<_> = preview
         .into_iter()
         .filter_map(|(key, decision)| Some(Check { name: key.to_string(), result: Err(decision.err()?) }))
         .collect();
-    let sound = summary(Ok(format!("{} of {count} can be observed", count - failed.len())));
-    std::iter::once(sound).chain(failed).collect()
+    let sound = format!("{} of {count} can be observed", count - failed.len());
+    std::iter::once(Check { name: "resources".into(), result: Ok(sound) }).chain(failed).collect()
 }
 
 fn hub(config: &Config) -> Result<String> {
-    let mut link = link::open(&device::link_settings(config), Default::default(), device::cancel()?)?;
+    let mut link = link::open(&device::link_settings(config)?, Default::default(), device::cancel()?)?;
     let listing = link.list();
     link.close();
     let listing = listing?;

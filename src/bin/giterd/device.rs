@@ -12,6 +12,7 @@ use giter_edge::{
     codec::{
         config::{self, Config},
         keyfile::SecretKey,
+        pubkey::PublicKey,
         signers::Keyring,
     },
     disk::{FloorFile, SlotLedger, StateLock},
@@ -53,14 +54,16 @@ impl Device {
     /// Whatever of the configuration, the keys, the board or the state folder cannot be used.
     pub fn open(config: &Path) -> Result<Self> {
         let config = read_config(config)?;
-        let settings = settings(&config)?;
+        let link_settings = link_settings(&config)?;
         let board = board(&config)?;
-        let seal = StatusSeal::new(config.device.clone(), read_key(&config.status.key)?, config.status.format);
+        let key = read_key(&config.status.key)?;
+        let settings = Settings { inputs: inputs(&config, &key.public()), ..settings(&config)? };
+        let seal = StatusSeal::new(config.device.clone(), key, config.status.format);
         let lock = StateLock::take(&config.state)?;
         let mut ledger = SlotLedger::new(&config.state);
         let hub = giter_edge::reconcile::ports::Ledger::load(&mut ledger)?.hub;
         let cancel = cancel()?;
-        let link = link::open(&link_settings(&config), hub, cancel.clone())?;
+        let link = link::open(&link_settings, hub, cancel.clone())?;
         let store = PackStore::open(&store_folder(&config))?;
         let floor = config.trust.floor.as_deref().map(FloorFile::new);
         Ok(Self { config, board, cancel, link, store, ledger, floor, seal, settings, _lock: lock })
@@ -158,7 +161,7 @@ pub fn read_keyring(config: &Config) -> Result<Keyring> {
 /// `BadKeyFile`.
 pub fn read_key(path: &Path) -> Result<SecretKey> {
     let name = path.display();
-    let make = || format!("make one with: ssh-keygen -t ed25519 -N '' -f {name}");
+    let make = || "'giterd enroll' makes it, and asks a publisher to approve it".into();
     let text = read_text(path, Reason::BadKeyFile, "the device's key", make)?;
     if text.starts_with("ssh-") {
         return Err(Error::new(Reason::BadKeyFile, format!("{name} is the public half of a key"))
@@ -200,16 +203,20 @@ fn own_files(config: &Config) -> Vec<PathBuf> {
 }
 
 /// Where and how the hub is reached.
-pub fn link_settings(config: &Config) -> link::Settings {
-    link::Settings {
-        url: config.link.url.clone(),
+///
+/// # Errors
+///
+/// `BadConfig` if the configuration names no hub.
+pub fn link_settings(config: &Config) -> Result<link::Settings> {
+    Ok(link::Settings {
+        url: config.hub()?.into(),
         branch: config.link.branch.clone(),
         status_ref: format!("{}/{}", config.status.prefix, config.device),
         identity: config.link.identity.clone(),
         known_hosts: config.link.known_hosts.clone(),
         program: config.link.program.clone(),
         timeout: config.link.timeout,
-    }
+    })
 }
 
 /// What ends a conversation with the hub.
@@ -225,6 +232,7 @@ fn store_folder(config: &Config) -> PathBuf {
     config.state.join("store")
 }
 
+/// What is decided without the device's key, which who only looks need not be able to read: no verdict is passed on it.
 fn settings(config: &Config) -> Result<Settings> {
     let keyring = read_keyring(config)?;
     Ok(Settings {
@@ -234,14 +242,14 @@ fn settings(config: &Config) -> Result<Settings> {
         keyring,
         exchange: config.trust.exchange.clone(),
         branch: config.link.branch.clone(),
-        inputs: inputs(config),
+        inputs: [0; 16],
         heartbeat: Some(config.status.heartbeat.as_secs()).filter(|seconds| *seconds > 0),
     })
 }
 
 /// A digest of all that a verdict on a tip depends on, so that a refused one is judged anew when its cure was here. A
 /// file that cannot be read counts as empty: whether that is wrong is found elsewhere.
-fn inputs(config: &Config) -> [u8; 16] {
+pub fn inputs(config: &Config, key: &PublicKey) -> [u8; 16] {
     let Config { device, board, link, trust, file_roots, .. } = config;
     let accounts = drivers::Settings::default();
     let mut digest = Sha256::new();
@@ -250,6 +258,7 @@ fn inputs(config: &Config) -> [u8; 16] {
         digest.update(part);
     };
     add(env!("CARGO_PKG_VERSION").as_bytes());
+    add(&key.to_blob());
     add(format!("{device} {board:?} {:?} {:?} {:?} {file_roots:?}", link.branch, trust.verify, trust.exchange)
         .as_bytes());
     for path in [&trust.root, &local_board(), &accounts.passwd, &accounts.group] {

@@ -1,12 +1,14 @@
 //! `giterd`, the agent: polls the exchange, proves who wrote it, holds the board to it, and reports.
 //!
 //! `args` says what was typed, `device` puts the real adapters together, `run` and `verbs` drive them, `show` prints,
-//! `journal` says what is worth the daemon's log.
+//! `keys` and `enroll` make the device's keys and ask for their approval, `journal` says what is worth the daemon's log.
 
 mod args;
 mod check;
 mod device;
+mod enroll;
 mod journal;
+mod keys;
 mod logger;
 mod run;
 mod show;
@@ -39,5 +41,6 @@ fn obey(args: &Args) -> Result<ExitCode> {
         Command::Plan => verbs::plan(args),
         Command::Status => verbs::status(args),
         Command::Check => check::check(args),
+        Command::Enroll => enroll::enroll(args),
     }
 }

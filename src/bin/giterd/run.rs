@@ -66,7 +66,7 @@ impl Daemon {
             .map_err(|error| Error::new(Reason::Bug, "cannot listen for signals").caused_by(error))?;
         let worker = Worker::start(config).await?;
         let config = &worker.config;
-        log::info!("{} on {} follows {}", config.device, worker.board, config.link.url);
+        log::info!("{} on {} follows {}", config.device, worker.board, config.hub()?);
         Ok(Self {
             schedule: Schedule::new(config.link.interval, Instant::now()),
             drift_interval: config.drift_interval,

@@ -52,7 +52,7 @@ impl Agent {
             }
             verified => verified?,
         };
-        let judged = self.judge(verified, &*quarantine, ports.board)?;
+        let judged = self.judge(verified, &*quarantine, &ports.seal.key(), ports.board)?;
         let generation = quarantine.promote(tip)?;
         let accepted = self.accept(ports, judged, generation, own)?;
         let Permit { reset, signer } = permit;

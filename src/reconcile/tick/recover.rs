@@ -1,6 +1,6 @@
 //! Starting, which is recovering: what the record names is looked for in the store, and what is damaged fetched again.
 
-use super::{Agent, Ports};
+use super::{Agent, Ports, Specs};
 use crate::{
     api::{Error, Oid, Reason, Result, ledger::Record},
     reconcile::apply,
@@ -45,7 +45,7 @@ impl Agent {
         let Some(tip) = record.tip.clone() else { return Ok(()) };
         let specs = self.read_specs(&tip, &record.generation, ports.store, ports.board);
         let owned = match &specs {
-            Ok((bound, _)) => apply::take_in_hand(&record.owned, bound),
+            Ok(Specs { bound, .. }) => apply::take_in_hand(&record.owned, bound),
             Err(_) => record.owned.clone(),
         };
         self.save(ports, Record { owned, ..record })?;

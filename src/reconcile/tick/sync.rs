@@ -3,11 +3,13 @@
 use super::{Agent, Ports, going_back::may_be_allowed, own_status::follow};
 use crate::{
     api::{
-        Class, Error, ExchangeId, Oid, Reason, Result,
+        Class, Device, Error, ExchangeId, Oid, Reason, Result,
         ledger::{Accepted, Generation, Record, Refused},
     },
+    codec::pubkey::PublicKey,
     reconcile::{
         apply::{self, Bound},
+        approval,
         chain::Own,
         decode::decode,
         ports::{Board, Objects},
@@ -28,7 +30,7 @@ impl Agent {
             if self.record.refused.is_some() {
                 self.save(ports, Record { refused: None, ..self.record.clone() })?;
             }
-            return Ok(None);
+            return self.approval(&ports.seal.key()).map(|_| None);
         }
         if let Some(refused) = &self.record.refused
             && (refused.tip, refused.inputs) == (listing.branch, self.settings.inputs)
@@ -55,7 +57,7 @@ impl Agent {
         let is_there = fetched.is_ok();
         let judged = fetched.and_then(|()| {
             let verified = verify(tip, &self.trust(), &*quarantine)?;
-            self.judge(verified, &*quarantine, ports.board)
+            self.judge(verified, &*quarantine, &ports.seal.key(), ports.board)
         });
         match judged {
             Err(error) if may_be_allowed(&error) => {
@@ -82,12 +84,12 @@ impl Agent {
         generation: Generation,
         own: Option<&Own>,
     ) -> Result<Accepted> {
-        let Judged { verified, exchange, bound } = judged;
+        let Judged { verified, exchange, bound, named } = judged;
         let known = own.map_or(self.record.clone(), |own| follow(self.record.clone(), own));
         let owned = apply::take_in_hand(&known.owned, &bound);
         self.save(ports, Record { owned, ..with_tip(known, &verified, generation, exchange) })?;
         self.has_taken_up |= own.is_some();
-        self.bound = Some(bound);
+        (self.bound, self.named) = (Some(bound), named);
         (self.decode_error, self.damaged) = (None, false);
         self.sweep(ports);
         Ok(verified.accepted().clone())
@@ -131,7 +133,13 @@ impl Agent {
     }
 
     /// What a tip that is proven asks for, if all of it can be understood and done here.
-    pub(super) fn judge(&self, verified: Verified, objects: &dyn Objects, board: &dyn Board) -> Result<Judged> {
+    pub(super) fn judge(
+        &self,
+        verified: Verified,
+        objects: &dyn Objects,
+        key: &PublicKey,
+        board: &dyn Board,
+    ) -> Result<Judged> {
         let settings = &self.settings;
         let desired = decode(&verified, objects, &settings.device)?;
         self.check_is_of_exchange(desired.exchange.as_ref())?;
@@ -139,8 +147,9 @@ impl Agent {
             let what = format!("exchange.yaml is for the branch {branch}, this device follows {}", settings.branch);
             return Err(Error::new(Reason::ExchangeMismatch, what).hint("set link.branch to the exchange's branch"));
         }
+        approval::check(&settings.device, desired.device.as_ref(), key, verified.accepted().time)?;
         let bound = apply::bind(desired.resources, board)?;
-        Ok(Judged { verified, exchange: desired.exchange, bound })
+        Ok(Judged { verified, exchange: desired.exchange, bound, named: desired.device })
     }
 
     fn refuse(&mut self, ports: &mut Ports<'_>, tip: Oid, error: &Error) -> Result<()> {
@@ -163,6 +172,8 @@ pub(super) struct Judged {
     verified: Verified,
     exchange: Option<ExchangeId>,
     bound: Vec<Bound>,
+    /// What is said of the device itself.
+    named: Option<Device>,
 }
 
 /// The record with one more accepted tip.

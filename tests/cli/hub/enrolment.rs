@@ -105,7 +105,7 @@ fn a_request_is_one_file_signed_by_the_key_in_it() {
         ("another kind", "EnrolmentInvalid", "device.yaml", yaml(text().replacen("Device", "Led", 1))),
         ("a status", "EnrolmentInvalid", "only the device writes", yaml(text() + "status: {}\n")),
         ("no YAML", "EnrolmentInvalid", "device.yaml", yaml("kind: [".into())),
-        ("too much", "EnrolmentInvalid", "too large", yaml(text() + &"#".repeat(limits::ENROLMENT_BYTES))),
+        ("too much", "EnrolmentInvalid", "too large", yaml(text() + &"#".repeat(limits::REQUEST_BYTES))),
     ];
     for (name, reason, words, request) in cases {
         site.refuses_case(name, reason, &["refused refs/giter/enroll/site-a/pump-07: ", words], || request.push(&site));

@@ -18,7 +18,7 @@ use giter_edge::{
     reconcile::{
         decode::{self, EntryKind, GitTree, Source},
         ports::{Object, ObjectKind, Objects},
-        verify::{Policy, Trust, verify},
+        verify::{Policy, Reads, Trust, verify},
     },
 };
 
@@ -156,7 +156,8 @@ static ROOTS: LazyLock<Keyring> = LazyLock::new(|| {
 
 fn judge(tip: Oid, floor: Option<&Accepted>, objects: &dyn Objects) -> Result<Accepted> {
     let (policy, device) = (Policy::Range, device());
-    let trust = Trust { floor, previous: None, policy, keyring: &ROOTS, exchange: None, device: &device };
+    let reads = Reads::Device(&device);
+    let trust = Trust { floor, previous: None, policy, keyring: &ROOTS, exchange: None, reads, now: None };
     Ok(verify(tip, &trust, objects)?.accepted().clone())
 }
 

@@ -52,15 +52,17 @@ fn asks(hub: &Hub<'_>, device: &DeviceId, id: Oid) -> Result<PublicKey> {
         Err(error) if error.reason() == Reason::FileTooLarge => Err(invalid("it is too large")),
         Err(error) => Err(error),
     };
-    let made = commit::parse(&read(id, ObjectKind::Commit, limits::COMMIT_BYTES)?).map_err(invalid)?;
+    let data = read(id, ObjectKind::Commit, limits::COMMIT_BYTES)?;
+    let made = commit::parse(&data).map_err(invalid)?;
+    if !enrolment::is_by(device, &data) {
+        return Err(invalid("its author is not the device"));
+    }
     if !made.parents.is_empty() {
         return Err(invalid("its commit has a parent"));
     }
     let tree = read(made.tree, ObjectKind::Tree, limits::COMMIT_BYTES)?;
-    let file = tree.strip_prefix(format!("100644 {}\0", enrolment::FILE).as_bytes());
-    let file = file.and_then(|id| Some(Oid::new(id.try_into().ok()?)));
-    let file = file.ok_or_else(|| invalid("it is not exactly one file, device.yaml"))?;
-    let bytes = read(file, ObjectKind::Blob, limits::ENROLMENT_BYTES)?;
+    let file = enrolment::only_file(&tree).ok_or_else(|| invalid("it is not exactly one file, device.yaml"))?;
+    let bytes = read(file, ObjectKind::Blob, limits::REQUEST_BYTES)?;
     let says = enrolment::read(device, &bytes).map_err(|error| error.hint("make it with: giterd enroll"))?;
     let key = verify::signature(id, hub.objects)?;
     if status_keys(device, &says)?.signers().iter().all(|signer| signer.key != key) {

@@ -257,15 +257,18 @@ impl Made {
             line(&format!("specs/{device}/"), "example specs: a File, a GpioLine, a Led");
         }
         line(files::ROOT_KEYS, "the root, whom devices trust first; copy it to each device");
-        line(files::ALLOWED_SIGNERS, "whom your git believes; add each device's key");
+        line(files::ALLOWED_SIGNERS, "whom your git believes");
         line("README.md", "how to go on");
+        let device = devices.first().map_or("DEVICE", DeviceId::as_str);
         let host = devices.first().and_then(|device| device.as_str().rsplit('/').next()).unwrap_or_default();
         text.push_str(&format!(
             "\nNext:\n\n  \
              git -C {dir} remote add origin ssh://git@hub/{name}.git\n  \
              git -C {dir} config --add remote.origin.fetch '+refs/giter/status/*:refs/giter/status/*'\n  \
              git -C {dir} push -u origin {branch}\n  \
-             scp {dir}/{} root@{host}:/etc/giter/{}\n",
+             scp {dir}/{} root@{host}:/etc/giter/{}\n  \
+             giterd enroll                     # on the device, with its /etc/giter/giterd.toml\n  \
+             giterctl -C {dir} approve {device} --push\n",
             files::ROOT_KEYS,
             files::ROOT_KEYS
         ));

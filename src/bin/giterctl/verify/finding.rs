@@ -121,7 +121,8 @@ pub(crate) fn explain(reason: Reason) -> (&'static str, &'static str) {
         ),
         Reason::DeviceKeyUnknown => (
             "the signatures fit a key, and nobody has said that it is the device's",
-            "compare its fingerprint with ssh-keygen -l -f device.key.pub on the device; then add the line to the signers",
+            "let the device ask, with giterd enroll, and compare the fingerprints: giterctl approve DEVICE; or add the line to \
+             the signers",
         ),
         Reason::StatusReplayed => (
             "an older status stands as a newer one: the ref was set back, or the device's state restored from a copy",
@@ -132,13 +133,13 @@ pub(crate) fn explain(reason: Reason) -> (&'static str, &'static str) {
             "find the other board; give each a name and a key of its own, and delete the ref at the hub",
         ),
         Reason::UntrustedKey => (
-            "somebody else wrote the ref, or the device has a new key that the signers do not name",
-            "believe nothing from here on; if the key is the device's, add it beside the old one, else see who may write \
-             the ref at the hub, then delete it, and the device begins a new chain",
+            "somebody else wrote the ref, or the device has another key than those that are named",
+            "believe nothing from here on; if the key is the device's, name it beside the old one, with giterctl approve \
+             --keep-until, else see who may write the ref at the hub, then delete it, and the device begins a new chain",
         ),
         Reason::KeyNotValid => (
             "the key was not the device's at that time, so anybody who found it may have signed",
-            "believe nothing from here on; give the device a new key, and add it to the signers",
+            "believe nothing from here on; give the device a new key, and approve that",
         ),
         _ => (
             "the device did not say this: somebody else wrote the ref, or the repository was edited",

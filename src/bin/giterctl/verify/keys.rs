@@ -1,4 +1,5 @@
-//! Which keys are the devices': the lines of an allowed_signers file whose principals end in `@giter`.
+//! Which keys are the devices': those that the exchange's `Device` resources name, and the lines of an allowed_signers
+//! file whose principals end in `@giter`.
 
 use std::{
     fs::File,
@@ -21,22 +22,25 @@ use crate::git::Git;
 pub(crate) struct DeviceKeys(Keyring);
 
 impl DeviceKeys {
-    /// Reads the file, or else the one that the repository's git verifies with, `gpg.ssh.allowedSignersFile`.
+    /// The keys that the exchange names, and those of the file, or else of the one that the repository's git verifies
+    /// with, `gpg.ssh.allowedSignersFile`. Where the exchange names any, there need not be a file.
     ///
     /// # Errors
     ///
-    /// `BadSigners` if there is none, it cannot be read, or a line that names a device is not understood.
-    pub(crate) fn find(git: &Git, given: Option<PathBuf>) -> Result<Self> {
-        let file = match given {
-            Some(file) => file,
-            None => configured(git)?,
+    /// `BadSigners` if nothing names a key, the file cannot be read, or a line that names a device is not understood.
+    pub(crate) fn find(git: &Git, given: Option<PathBuf>, named: Keyring) -> Result<Self> {
+        let file = match (given, configured(git)?) {
+            (Some(file), _) | (None, Some(file)) => file,
+            (None, None) if !named.signers().is_empty() => return Ok(Self(named)),
+            (None, None) => return Err(bad("nothing says which keys are the devices'".into()).hint(HINT)),
         };
         let name = file.display().to_string();
         let mut bytes = Vec::new();
         File::open(&file)
             .and_then(|file| file.take(limits::FLEET_SIGNERS_BYTES as u64 + 1).read_to_end(&mut bytes))
             .map_err(|e| bad(format!("cannot read {name}")).hint(HINT).caused_by(e))?;
-        Keyring::parse_fleet(&name, &bytes, PLACE).map(Self)
+        let listed = Keyring::parse_fleet(&name, &bytes, PLACE)?;
+        Ok(Self(Keyring::new([named.signers(), listed.signers()].concat())))
     }
 
     /// The keys that are a device's.
@@ -50,19 +54,18 @@ impl DeviceKeys {
     }
 }
 
-const HINT: &str = "name the file with the devices' public keys: --signers FILE, or git config \
-    gpg.ssh.allowedSignersFile; a line of it reads: DEVICE@giter namespaces=\"git\" ssh-ed25519 AAAA...";
+const HINT: &str = "enrol the devices, with giterctl approve; or name a file with their public keys: --signers FILE, or git \
+    config gpg.ssh.allowedSignersFile; a line of it reads: DEVICE@giter namespaces=\"git\" ssh-ed25519 AAAA...";
 
 /// git reads a relative name from the top of the working tree.
-fn configured(git: &Git) -> Result<PathBuf> {
-    let setting = git.ask(&["config", "--type=path", "gpg.ssh.allowedSignersFile"])?;
-    let file = setting.map_err(|_| bad("nothing says which keys are the devices'".into()).hint(HINT))?;
+fn configured(git: &Git) -> Result<Option<PathBuf>> {
+    let Ok(file) = git.ask(&["config", "--type=path", "gpg.ssh.allowedSignersFile"])? else { return Ok(None) };
     let top = git.ask(&["rev-parse", "--show-toplevel"])?;
     let top = match top {
         Ok(top) => top,
         Err(_) => git.run(&["rev-parse", "--absolute-git-dir"])?,
     };
-    Ok(Path::new(&top).join(file))
+    Ok(Some(Path::new(&top).join(file)))
 }
 
 fn bad(what: String) -> Error {

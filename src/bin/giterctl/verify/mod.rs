@@ -25,6 +25,7 @@ use self::{
 };
 use crate::{
     chain::{self, Chain, Reader, StatusRef},
+    devices::{self, Devices},
     git::Git,
     repository,
 };
@@ -41,11 +42,12 @@ pub(crate) struct Args {
     #[arg(value_name = "DEVICE")]
     devices: Vec<DeviceId>,
 
-    /// The allowed_signers file with the devices' keys, as DEVICE@giter [default: git's gpg.ssh.allowedSignersFile]
+    /// More of the devices' keys: an allowed_signers file with DEVICE@giter [default: git's gpg.ssh.allowedSignersFile]
     #[arg(long, value_name = "FILE")]
     signers: Option<PathBuf>,
 
-    /// A commit or branch of which all that devices observed is history [default: HEAD, else the only branch]
+    /// A commit or branch that names the devices' keys, and of which all that they observed is history [default: HEAD,
+    /// else the only branch]
     #[arg(long, value_name = "REV")]
     revision: Option<String>,
 
@@ -58,8 +60,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args, repo: &Path, output: Output) -> Result<Exit> {
     let git = Git::open(repo)?;
     let refs = chosen(chain::refs(&git, args.prefix.trim_end_matches('/'))?, &args.devices)?;
-    let keys = DeviceKeys::find(&git, args.signers)?;
-    let mut lineage = Lineage::of(&git, repository::commit(&git, args.revision.as_deref())?);
+    let commit = repository::commit(&git, args.revision.as_deref())?;
+    let keys = DeviceKeys::find(&git, args.signers, devices::device_signers(&Devices::at(&git, &commit)?)?)?;
+    let mut lineage = Lineage::of(&git, commit);
     let mut reader = Reader::of(&git)?;
     let audited = refs.into_iter().map(|status_ref| audit(&git, status_ref, &keys, &mut reader, &mut lineage));
     let mut audited = audited.collect::<Result<Vec<_>>>()?;
