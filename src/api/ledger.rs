@@ -28,6 +28,9 @@ pub struct Record {
     pub status: Option<LastStatus>,
     /// The last tip that was refused, so that it is not downloaded again to be refused again.
     pub refused: Option<Refused>,
+    /// A digest of the last status at the hub that is not this device's own, and of the key by which it would be: it is not
+    /// fetched again to find that out again.
+    pub stranger: Option<[u8; 16]>,
     /// What was learned about the hub.
     pub hub: HubTraits,
 }

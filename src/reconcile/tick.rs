@@ -19,7 +19,7 @@ mod recover;
 mod sync;
 
 pub use self::floor::believable;
-use self::{floor::Copied, own_status::Stray, publish::Unsent, sync::verdict_of};
+use self::{floor::Copied, publish::Unsent, sync::verdict_of};
 use super::{
     apply::{self, Bound, Outcome, Releases},
     approval::{self, Approval},
@@ -198,8 +198,8 @@ pub struct Agent {
     /// are the specs before, and nothing is released, since what they do not name the tip may.
     damaged: bool,
     copied: Copied,
-    /// What the status ref shows that the record does not know, and whose it is.
-    stray: Option<(Oid, Stray)>,
+    /// A status at the hub that this device's own key signed, when it had taken one up already.
+    twin: Option<Oid>,
     /// Whether a status that the record did not know was taken up since the start.
     has_taken_up: bool,
     listing: Option<Listing>,
@@ -253,7 +253,7 @@ impl Agent {
             named: None,
             damaged: false,
             copied: Copied::default(),
-            stray: None,
+            twin: None,
             has_taken_up: false,
             listing: None,
             last_push: None,

@@ -111,6 +111,7 @@ fn ledger_record() -> Record {
             message: "the commit has no signature".into(),
             hint: Some("sign it".into()),
         }),
+        stranger: Some([9; 16]),
         hub: HubTraits { protocol_in_command: true },
     }
 }

@@ -5,23 +5,17 @@
 //! accepted, which is the floor then. It does so once in a start. Two boards with one key would else take the ref from
 //! each other for ever.
 
+use sha2::{Digest, Sha256};
+
 use super::{Agent, Ports, going_back::may_be_allowed, recover::gone, sync::with_tip};
 use crate::{
     api::{
         Error, Oid, Reason, Result,
         ledger::{Accepted, Record},
     },
+    codec::pubkey::PublicKey,
     reconcile::{chain::Own, decode::decode, ports::Listing, verify::verify},
 };
-
-/// Whose a status is that the record does not know.
-#[derive(Clone, Debug)]
-pub(super) enum Stray {
-    /// Not this device's; says why.
-    Strange(String),
-    /// Signed by the device's own key, when it had taken one up already.
-    Twin,
-}
 
 impl Agent {
     /// Brings back a floor, or the objects of one, that were lost here. Where the hub has lost them too, a reset at the
@@ -52,16 +46,19 @@ impl Agent {
     /// The status that the ref shows, if the record does not know it, and it is the device's own and may be taken up.
     fn own_status(&mut self, ports: &mut Ports<'_>, listing: Listing) -> Result<Option<Own>> {
         let Some(hub) = listing.status.filter(|_| !self.knows_status(&listing)) else { return Ok(None) };
-        if self.stray.as_ref().is_some_and(|(known, _)| *known == hub) {
+        let stranger = digest_of(hub, &ports.seal.key());
+        if self.twin == Some(hub) || self.record.stranger == Some(stranger) {
             return Ok(None);
         }
-        let stray = match self.fetch_status(ports, hub) {
+        match self.fetch_status(ports, hub) {
             Ok(own) if !self.has_taken_up => return Ok(Some(own)),
-            Ok(_) => Stray::Twin,
-            Err(error) if error.reason() == Reason::StatusRefMoved => Stray::Strange(error.one_line()),
+            Ok(_) => self.twin = Some(hub),
+            Err(error) if error.reason() == Reason::StatusRefMoved => {
+                log::warn!("{}", error.one_line());
+                self.save(ports, Record { stranger: Some(stranger), ..self.record.clone() })?;
+            }
             Err(error) => return Err(error),
-        };
-        self.stray = Some((hub, stray));
+        }
         Ok(None)
     }
 
@@ -135,6 +132,14 @@ pub(super) fn follow(record: Record, own: &Own) -> Record {
     );
     let status = Some(own.as_last(record.status.as_ref()));
     Record { status, advances: record.advances.max(claim.advances), ..record }
+}
+
+/// Tells one status, held against one key, from another.
+fn digest_of(status: Oid, key: &PublicKey) -> [u8; 16] {
+    let digest = Sha256::new().chain_update(status.as_bytes()).chain_update(key.to_blob()).finalize();
+    let mut short = [0; 16];
+    short.copy_from_slice(&digest[..16]);
+    short
 }
 
 fn not_accepted_again(own: &Own, tip: Oid, error: Error) -> Error {

@@ -5,7 +5,7 @@
 //! each status, and no sequence number twice. A status that did not arrive is pushed again as it is, for as long as the
 //! agent runs and nothing in it changed; otherwise another takes its place, and the sequence shows the gap.
 
-use super::{Agent, LastPush, Moment, Ports, Published, Tick, own_status::Stray};
+use super::{Agent, LastPush, Moment, Ports, Published, Tick};
 use crate::{
     api::{
         Error, Oid, Reason, Result,
@@ -83,15 +83,7 @@ impl Agent {
             format!("the last status of this device is {}", last.commit.short())
         });
         let what = format!("the status ref of {} is at {}, and {mine}", self.settings.device, hub.short());
-        let error = Error::new(Reason::StatusRefMoved, what);
-        match self.stray.as_ref().filter(|(stray, _)| *stray == hub) {
-            Some((_, Stray::Twin)) => error.hint(
-                "this device's key signed it: find the other board that has the key, and give it a name and a key of its \
-                 own; then restart giterd",
-            ),
-            Some((_, Stray::Strange(why))) => error.hint(MOVED).caused_by(why.as_str()),
-            None => error.hint(MOVED),
-        }
+        Error::new(Reason::StatusRefMoved, what).hint(if self.twin == Some(hub) { TWIN } else { MOVED })
     }
 
     fn seal(
@@ -129,4 +121,6 @@ impl Agent {
     }
 }
 
+const TWIN: &str = "this device's key signed it: find the other board that has the key, and give it a name and a key of its \
+    own; then restart giterd";
 const MOVED: &str = "find out who moved it; then delete the ref on the hub, and the device begins a new chain";
