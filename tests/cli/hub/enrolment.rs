@@ -99,12 +99,12 @@ fn a_request_is_one_file_signed_by_the_key_in_it() {
             "exactly one file",
             Request { entries: vec![("100644", "specs.yaml", text())], ..Request::of(1) },
         ),
-        ("another name", "EnrolmentInvalid", "not pump-07", yaml(device_yaml("pump-08", "{}"))),
-        ("no key", "EnrolmentInvalid", "0 status keys", yaml(device_yaml(PUMP, "{}"))),
+        ("another name", "EnrolmentInvalid", "names pump-08", yaml(device_yaml("pump-08", "{}"))),
+        ("no key", "EnrolmentInvalid", "has 0 status keys", yaml(device_yaml(PUMP, "{}"))),
         ("two keys", "EnrolmentInvalid", "2 status keys", yaml(device_yaml(PUMP, &two))),
-        ("another kind", "EnrolmentInvalid", "device.yaml", yaml(text().replacen("Device", "Led", 1))),
+        ("another kind", "EnrolmentInvalid", "cannot be read", yaml(text().replacen("Device", "Led", 1))),
         ("a status", "EnrolmentInvalid", "only the device writes", yaml(text() + "status: {}\n")),
-        ("no YAML", "EnrolmentInvalid", "device.yaml", yaml("kind: [".into())),
+        ("no YAML", "EnrolmentInvalid", "cannot be read", yaml("kind: [".into())),
         ("too much", "EnrolmentInvalid", "too large", yaml(text() + &"#".repeat(limits::REQUEST_BYTES))),
     ];
     for (name, reason, words, request) in cases {

@@ -43,6 +43,8 @@ impl Site {
         let args = [&["init", "work", "--key", "ops.key"][..], &device(PUMP), &device(FAN)].concat();
         world.giterctl(&args).good();
         world.giterctl(&["init", "--hub", "guarded.git", "--root", "work/root.keys"]).good();
+        site.git(&["rm", "-q", "exchange.yaml.sig"]);
+        site.git(&["commit", "-q", "--amend", "-S", "-m", "Found the exchange"]);
         site
     }
 

@@ -7,7 +7,7 @@ use giter_edge::{
 };
 
 use super::{
-    hub::{Hub, REQUESTS},
+    hub::Hub,
     login::Login,
     push::{Brings, Update, check_may_take_away},
 };
@@ -79,10 +79,10 @@ fn is_known(hub: &Hub<'_>, device: &DeviceId, key: &PublicKey) -> Result<bool> {
 
 fn check_count(hub: &Hub<'_>) -> Result<()> {
     let count = format!("--count={}", limits::ENROLMENTS);
-    let waiting = hub.git.run(&["for-each-ref", &count, "--format=%(objectname)", REQUESTS])?;
+    let waiting = hub.git.run(&["for-each-ref", &count, "--format=%(objectname)", enrolment::REFS])?;
     if waiting.lines().count() < limits::ENROLMENTS {
         return Ok(());
     }
     Err(Error::new(Reason::TooMany, format!("{} requests wait for an answer already", limits::ENROLMENTS))
-        .hint(format!("let a publisher look through {REQUESTS}, and take away what nobody needs")))
+        .hint(format!("let a publisher look through {}, and take away what nobody needs", enrolment::REFS)))
 }

@@ -9,7 +9,7 @@ use std::{
 
 use giter_edge::{
     api::{Device, DeviceId, Error, Oid, Reason, Result, limits},
-    codec::signers::Keyring,
+    codec::{enrolment, signers::Keyring},
     reconcile::{
         decode::{self, GitTree, Refused},
         verify::Standing,
@@ -24,8 +24,6 @@ pub(super) const ROOT_KEYS: &str = "giter/root.keys";
 pub(super) const STATUS_PREFIX: &str = "giter.statusPrefix";
 /// Where they are if nothing says so.
 pub(super) const STATUSES: &str = "refs/giter/status";
-/// The folder of the requests.
-pub(super) const REQUESTS: &str = "refs/giter/enroll";
 
 /// The repository as it was before the push.
 pub(super) struct Hub<'a> {
@@ -87,7 +85,7 @@ impl<'a> Hub<'a> {
             Sort::Branch
         } else if let Some(device) = device(&self.statuses) {
             Sort::Status(device)
-        } else if let Some(device) = device(REQUESTS) {
+        } else if let Some(device) = device(enrolment::REFS) {
             Sort::Request(device)
         } else if name.starts_with("refs/heads/") || name.starts_with("refs/tags/") {
             Sort::Review

@@ -10,10 +10,10 @@ use std::{
 use giter_edge::{
     api::{Error, Exit, Reason, Result, limits},
     cli,
-    codec::signers::Keyring,
+    codec::{enrolment, signers::Keyring},
 };
 
-use super::hub::{REQUESTS, ROOT_KEYS, STATUS_PREFIX, STATUSES};
+use super::hub::{ROOT_KEYS, STATUS_PREFIX, STATUSES};
 use crate::git::Git;
 
 /// Installs the hook into a bare repository
@@ -132,7 +132,7 @@ fn check_repository(git: &Git, repo: &Path) -> Result<()> {
 
 fn check_prefix(git: &Git, prefix: &str) -> Result<()> {
     let folder = prefix.trim_end_matches('/');
-    let is_taken = ["refs/heads", "refs/tags", REQUESTS].contains(&folder);
+    let is_taken = ["refs/heads", "refs/tags", enrolment::REFS].contains(&folder);
     let is_ref = folder.starts_with("refs/") && git.ask(&["check-ref-format", &format!("{folder}/device")])?.is_ok();
     if is_ref && !is_taken {
         return Ok(());

@@ -84,7 +84,7 @@ fn not_taken(hub: &Hub<'_>) -> Error {
     let Hub { branch, statuses, .. } = hub;
     Error::new(Reason::RefNotAllowed, "this hub has no use for such a ref").hint(format!(
         "push {branch}, {statuses}/DEVICE, {}/DEVICE, where DEVICE is a folder below specs, or any branch or tag",
-        hub::REQUESTS
+        giter_edge::codec::enrolment::REFS
     ))
 }
 
@@ -166,7 +166,7 @@ mod tests {
     fn lines_are_read_as_git_writes_them() {
         let [update] = &read(format!("{LINE}\n").as_bytes()).unwrap()[..] else { panic!("one line is one ref") };
         assert_eq!((update.old, &*update.name), (None, "refs/heads/a b"));
-        assert_eq!(update.new.unwrap().short(), "4b825dc");
+        assert_eq!(update.new.unwrap().short(), "4b825dc642cb");
         for bad in ["x", "\n", "4b 4b refs/heads/a", &LINE[..81], &LINE.replacen("00 ", "0000 ", 1)] {
             let refused = read(bad.as_bytes());
             assert!(refused.is_err_and(|error| error.reason() == Reason::Usage), "{bad:?}");
