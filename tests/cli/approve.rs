@@ -145,6 +145,9 @@ fn a_device_is_enrolled_and_its_statuses_are_proven_by_the_approval() {
         check.stdout
     );
     assert_eq!(verdicts(&world), ["Proven"]);
+    world.write("exported", giterctl(&world, &["trust", "export"]).good());
+    let signers = format!("gpg.ssh.allowedSignersFile={}", world.path("exported").display());
+    world.git(&["-C", "hub.git", "-c", &signers, "verify-commit", "refs/giter/status/pump-07"]);
 }
 
 /// What a person at a terminal answers; `script` of util-linux has one to give.

@@ -1,4 +1,5 @@
-//! `giterctl trust export`: the charter as OpenSSH's allowed_signers, for people's own git and for root files.
+//! `giterctl trust export`: the keys of people and devices as OpenSSH's allowed_signers, for people's own git and for root
+//! files.
 
 use std::path::Path;
 
@@ -7,14 +8,19 @@ use giter_edge::{
     cli,
     codec::{
         charter::Charter,
-        signers::Signer,
+        signers::{Keyring, Signer},
         sshsig::{EXCHANGE, GIT},
     },
 };
 
-use crate::{charter::Papers, git::Git, repository};
+use crate::{
+    charter::Papers,
+    devices::{Devices, device_signers},
+    git::Git,
+    repository,
+};
 
-/// Prints the charter's keys as allowed_signers, which git and ssh-keygen read
+/// Prints the keys of people and devices as allowed_signers, which git and ssh-keygen read
 #[derive(clap::Args)]
 #[command(after_help = "git knows who signed then: giterctl trust export > allowed_signers, and git config \
     gpg.ssh.allowedSignersFile allowed_signers. It does not know of paths: a device refuses what a publisher signs \
@@ -35,11 +41,14 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args, repo: &Path) -> Result<Exit> {
     let git = Git::open(repo)?;
-    let papers = Papers::read(&git, &repository::commit(&git, args.revision.as_deref())?)?;
+    let commit = repository::commit(&git, args.revision.as_deref())?;
+    let papers = Papers::read(&git, &commit)?;
     papers.check_signed()?;
     let charter = papers.charter.iter();
     let people = charter.flat_map(people).take_while(|signer| !args.roots || is_root(signer));
-    cli::print(allowed_signers(people, !args.namespace_less))?;
+    let devices = if args.roots { Keyring::default() } else { device_signers(&Devices::at(&git, &commit)?)? };
+    let signers = people.chain(devices.signers().iter().cloned());
+    cli::print(allowed_signers(signers, !args.namespace_less))?;
     Ok(Exit::Done)
 }
 
