@@ -48,6 +48,12 @@ pub const MANIFESTS: usize = 1024;
 pub const FINDINGS: usize = 32;
 /// Most commits between the last accepted tip and a new one.
 pub const RANGE_COMMITS: usize = 10_000;
+/// Commits of the branch that are taken in one step when a range is verified.
+pub const RANGE_STEP: usize = 256;
+/// Most names of commits and of their parents that are kept in memory while a range is verified: a step and more.
+pub const RECENT_NAMES: usize = 896;
+/// Most trees of which it is kept what the device reads of them.
+pub const RECENT_TREES: usize = 56;
 /// Most entries of a device's folder that are compared to learn what one commit changes.
 pub const CHANGED_ENTRIES: usize = 65_536;
 /// Deepest nesting of folders in a device's folder.
@@ -108,6 +114,8 @@ pub const MESSAGE_BYTES: usize = 240;
 pub const REASON_BYTES: usize = 48;
 /// Packs kept side by side before they are rewritten into one.
 pub const PACKS: usize = 12;
+/// Most objects that are kept in mind as found while the trees of a pack are looked through.
+pub const FOUND_OBJECTS: usize = 7168;
 /// Most references listed by a hub that one poll reads.
 pub const REFS: usize = 65_536;
 /// Most lines of a hub's greeting or report, references aside.

@@ -3,7 +3,7 @@
 use super::Oid;
 
 /// The kinds of git objects that an exchange is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ObjectKind {
     /// A commit.
     Commit,

@@ -151,14 +151,23 @@ impl Intake<'_> {
 
     /// Whether every tree that was taken in has all that it names.
     fn is_closed(&self) -> Result<bool> {
+        // A tree names nearly all that the tree of the commit before names.
+        let mut found = HashSet::new();
         for tree in self.packs.trees(self.base.packs.len()) {
             let tree = tree?;
             let data = self.packs.read(tree, limits::OBJECT_BYTES)?.map(|object| object.data).unwrap_or_default();
             for entry in graph::entries(tree, &data) {
-                match entry {
-                    Ok((id, kind)) if self.packs.kind(id)? == Some(kind) => {}
-                    _ => return Ok(false),
+                let Ok(named) = entry else { return Ok(false) };
+                if found.contains(&named) {
+                    continue;
                 }
+                if self.packs.kind(named.0)? != Some(named.1) {
+                    return Ok(false);
+                }
+                if found.len() == limits::FOUND_OBJECTS {
+                    found.clear();
+                }
+                found.insert(named);
             }
         }
         Ok(true)

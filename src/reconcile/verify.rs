@@ -36,6 +36,9 @@
 //! 11. The tip descends from the commit that the reset names, and steps 4 to 9 hold from there on, with the dates and
 //!     the charter of the floor: who was let go since stays so.
 //!
+//! A long range is taken in steps along the branch, each judged before the next one is looked at, so that what is kept in
+//! memory does not grow with its length.
+//!
 //! Read are commit objects, each at most [`COMMIT_BYTES`] long; of their trees those on the way to the device's
 //! folder, and that one where it changed; the charter, after its signatures. No other blob, and on a device no clock.
 //!
@@ -50,16 +53,15 @@
 mod authority;
 mod going_back;
 mod history;
+mod painting;
 mod range;
 mod scope;
 mod standing;
 
-use std::collections::HashSet;
-
 use self::{
     authority::{Authority, Holder},
     history::History,
-    range::Range,
+    range::{Range, Steps},
     scope::{Place, Scope},
 };
 use super::ports::Objects;
@@ -153,7 +155,7 @@ pub fn verify(tip: Oid, trust: &Trust<'_>, objects: &dyn Objects) -> Result<Veri
         // Step 2.
         let known = trust.previous == Some(tip);
         if known || history.commit(floor.commit)?.is_some_and(|floor| floor.parents.contains(&tip)) {
-            return Err(range::rewound(tip, floor));
+            return Err(range::rewound(tip, floor.commit));
         }
     }
 
@@ -161,7 +163,7 @@ pub fn verify(tip: Oid, trust: &Trust<'_>, objects: &dyn Objects) -> Result<Veri
     let Some(Commit { tree, .. }) = history.commit(tip)?.cloned() else {
         return Err(Error::new(Reason::PackInvalid, format!("the tip {} was not sent", tip.short())));
     };
-    let range = trust.floor.map(|floor| Range::walk(tip, floor, &mut history)).transpose()?;
+    let steps = trust.floor.map(|floor| Steps::plan(tip, floor, &mut history)).transpose()?;
 
     // Step 4.
     let mut authority = Authority::at_floor(trust, objects)?;
@@ -169,27 +171,24 @@ pub fn verify(tip: Oid, trust: &Trust<'_>, objects: &dyn Objects) -> Result<Veri
         authority.resume(history.scope_of_tree(floor.tree)?.papers, floor.time, objects)?;
     }
     let policy = trust.policy.max(authority.policy().unwrap_or(Policy::Tip));
-    let (line, proven) = match range {
-        Some(range) => {
-            let line = range.line(&mut history)?;
-            let proven = range.to_prove(&line, policy, &mut history)?;
-            (line, proven)
-        }
-        None => (vec![tip], HashSet::from([tip])),
-    };
-
     let time = trust.floor.map_or(0, |floor| floor.time).max(trust.now.unwrap_or(0));
-    let mut judge = Judge { history, authority, floor: trust.floor, policy, time, signer: Box::default() };
-    for id in line {
-        if proven.contains(&id) { judge.prove(id)? } else { judge.pass(id)? }
+    let mut judge = Judge { history, authority, tip, floor: trust.floor, policy, time, signer: Box::default() };
+    match steps {
+        Some(mut steps) => {
+            while let Some(range) = steps.next(&mut judge.history)? {
+                judge.judge(&range)?;
+            }
+        }
+        None => judge.prove(tip)?,
     }
-    judge.accept(tip, tree)
+    judge.accept(tree)
 }
 
 /// Judges the commits of a line, one after the other.
 struct Judge<'a> {
     history: History<'a>,
     authority: Authority,
+    tip: Oid,
     floor: Option<&'a Accepted>,
     policy: Policy,
     /// The highest date proven so far.
@@ -210,6 +209,13 @@ struct Case {
 }
 
 impl Judge<'_> {
+    /// Step 4.
+    fn judge(&mut self, range: &Range) -> Result<()> {
+        let line = range.line(&mut self.history)?;
+        let proven = range.to_prove(&line, self.tip, self.policy, &mut self.history)?;
+        line.into_iter().try_for_each(|id| if proven.contains(&id) { self.prove(id) } else { self.pass(id) })
+    }
+
     /// A commit that needs no proof: of it the charter counts, if it holds (step 5).
     fn pass(&mut self, id: Oid) -> Result<()> {
         match self.case(id).and_then(|case| self.follow(&case, self.time)) {
@@ -304,14 +310,14 @@ impl Judge<'_> {
     }
 
     /// Steps 8 and 9.
-    fn accept(mut self, tip: Oid, tree: Oid) -> Result<Verified> {
+    fn accept(mut self, tree: Oid) -> Result<Verified> {
         let scope = self.history.scope_of_tree(tree)?;
         let settled = self.authority.settle(scope.papers, self.time, self.history.objects);
-        settled.map_err(|error| of_charter(tip, error))?;
+        settled.map_err(|error| of_charter(self.tip, error))?;
         let charter = self.authority.charter().cloned();
         let known = self.floor.map_or(0, |floor| floor.reset);
         let reset = going_back::serial(scope.resets, &self.authority, self.time, self.history.objects)?.max(known);
-        let accepted = Accepted { commit: tip, tree, time: self.time, signer: self.signer, charter, reset };
+        let accepted = Accepted { commit: self.tip, tree, time: self.time, signer: self.signer, charter, reset };
         Ok(Verified { accepted })
     }
 }

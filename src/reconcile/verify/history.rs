@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     Reads,
+    painting::Painting,
     scope::{self, Leaf, Scope},
 };
 use crate::{
@@ -16,29 +17,31 @@ use crate::{
     reconcile::ports::{ObjectKind, Objects},
 };
 
-/// The commits that were read so far.
+/// The commits, and of them what was read last.
 pub(super) struct History<'a> {
     pub(super) objects: &'a dyn Objects,
     pub(super) reads: Reads<'a>,
-    read: HashMap<Oid, Option<Commit>>,
-    scopes: HashMap<Oid, Scope>,
+    commits: Recent<Option<Commit>>,
+    scopes: Recent<Scope>,
 }
 
 impl<'a> History<'a> {
     pub(super) fn new(objects: &'a dyn Objects, reads: Reads<'a>) -> Self {
-        Self { objects, reads, read: HashMap::new(), scopes: HashMap::new() }
+        let (commits, scopes) = (Recent::of_at_most(limits::RECENT_NAMES), Recent::of_at_most(limits::RECENT_TREES));
+        Self { objects, reads, commits, scopes }
     }
 
     /// The commit; `None` if it is not there.
     pub(super) fn commit(&mut self, id: Oid) -> Result<Option<&Commit>> {
-        if !self.read.contains_key(&id) {
+        if self.commits.get(id).is_none() {
             let commit = match self.bytes(id)? {
                 Some(data) => Some(commit::parse(&data).map_err(|how| bad_commit(id, how))?),
                 None => None,
             };
-            self.read.insert(id, commit);
+            let names = 1 + commit.as_ref().map_or(0, |commit| commit.parents.len());
+            self.commits.put(id, commit, names);
         }
-        Ok(self.read[&id].as_ref())
+        Ok(self.commits.get(id).and_then(Option::as_ref))
     }
 
     /// The date of a commit; `None` if it is not there.
@@ -61,11 +64,11 @@ impl<'a> History<'a> {
 
     /// What the device reads of a tree.
     pub(super) fn scope_of_tree(&mut self, tree: Oid) -> Result<Scope> {
-        if let Some(scope) = self.scopes.get(&tree) {
+        if let Some(scope) = self.scopes.get(tree) {
             return Ok(*scope);
         }
         let scope = Scope::of_tree(self.objects, tree, self.reads)?;
-        self.scopes.insert(tree, scope);
+        self.scopes.put(tree, scope, 1);
         Ok(scope)
     }
 
@@ -113,33 +116,19 @@ impl<'a> History<'a> {
 
     /// The commits that two commits both reach, without those that another such commit reaches. None where too much
     /// history lies between, or some of what lies between is not there: a later parting could be behind it.
-    fn partings(&mut self, a: Oid, b: Oid) -> Result<HashSet<Oid>> {
-        let (Some(of_a), Some(of_b)) = (self.reached(a)?, self.reached(b)?) else { return Ok(HashSet::new()) };
-        for between in of_a.symmetric_difference(&of_b) {
-            if self.commit(*between)?.is_none() {
-                return Ok(HashSet::new());
-            }
+    pub(super) fn partings(&mut self, a: Oid, b: Oid) -> Result<HashSet<Oid>> {
+        let mut painting = Painting::new(a, &[b], self)?;
+        while (painting.is_open() || painting.is_cut()) && painting.advance(self)? {}
+        let mut partings = painting.partings(self)?;
+        if partings.len() > 1 {
+            // One of them may be behind another, further down than was looked.
+            while painting.advance(self)? {}
+            partings = painting.partings(self)?;
         }
-        let common: Vec<Oid> = of_a.intersection(&of_b).copied().collect();
-        let mut partings: HashSet<Oid> = common.iter().copied().collect();
-        for id in common {
-            for parent in self.parents(id)? {
-                partings.remove(&parent);
-            }
+        if painting.is_cut() || painting.is_too_large() {
+            partings.clear();
         }
         Ok(partings)
-    }
-
-    /// A commit and all that is known to lie behind it; `None` if that is too much.
-    fn reached(&mut self, from: Oid) -> Result<Option<HashSet<Oid>>> {
-        let (mut reached, mut open) = (HashSet::from([from]), vec![from]);
-        while let Some(id) = open.pop() {
-            open.extend(self.parents(id)?.into_iter().filter(|parent| reached.insert(*parent)));
-            if reached.len() > limits::RANGE_COMMITS {
-                return Ok(None);
-            }
-        }
-        Ok(Some(reached))
     }
 
     /// The bytes of a commit object; `None` if it is not there.
@@ -155,6 +144,33 @@ impl<'a> History<'a> {
             }
             Err(error) => Err(error),
         }
+    }
+}
+
+/// What was read last. Where there is too much of it, all is forgotten: what is needed is read again.
+struct Recent<V> {
+    /// Most names of objects, in keys and values together.
+    most: usize,
+    names: usize,
+    values: HashMap<Oid, V>,
+}
+
+impl<V> Recent<V> {
+    fn of_at_most(most: usize) -> Self {
+        Self { most, names: 0, values: HashMap::new() }
+    }
+
+    fn get(&self, id: Oid) -> Option<&V> {
+        self.values.get(&id)
+    }
+
+    fn put(&mut self, id: Oid, value: V, names: usize) {
+        if self.names + names > self.most {
+            self.values.clear();
+            self.names = 0;
+        }
+        self.names += names;
+        self.values.insert(id, value);
     }
 }
 

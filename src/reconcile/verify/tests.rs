@@ -11,6 +11,7 @@ use crate::{
 
 mod charters;
 mod everything;
+mod histories;
 mod resets;
 
 const TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
