@@ -9,6 +9,7 @@ pub mod commit;
 pub mod config;
 pub mod device;
 pub mod keyfile;
+pub mod known_hosts;
 pub mod manifest;
 pub mod pattern;
 pub mod pubkey;
