@@ -202,6 +202,7 @@ pub fn link_settings(config: &Config) -> link::Settings {
         url: config.link.url.clone(),
         branch: config.link.branch.clone(),
         status_ref: format!("{}/{}", config.status.prefix, config.device),
+        ssh: config.link.ssh,
         identity: config.link.identity.clone(),
         known_hosts: config.link.known_hosts.clone(),
         program: config.link.program.clone(),
