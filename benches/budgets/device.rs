@@ -31,8 +31,14 @@ impl Device {
 
     /// Runs a sync to its end and returns the most memory it took, in bytes.
     pub(crate) fn sync(&self) -> Result<u64> {
+        self.sync_by("system")
+    }
+
+    /// The same, by one of the SSH clients.
+    pub(crate) fn sync_by(&self, client: &str) -> Result<u64> {
         let mut giterd = program(env!("CARGO_BIN_EXE_giterd"));
-        giterd.arg("sync").arg("--config").arg(self.own("giterd.toml")).env("GITERD_LOG", "debug");
+        giterd.arg("sync").arg("--config").arg(self.own("giterd.toml"));
+        giterd.env("GITERD_LOG", "debug").env("GITERD_LINK_SSH", client);
         let output = run(&mut giterd)?;
         let log = String::from_utf8_lossy(&output.stderr);
         peak_memory(&log).ok_or_else(|| format!("giterd's log has no line 'peak memory: N kB':\n{log}").into())

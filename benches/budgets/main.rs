@@ -9,6 +9,8 @@
 
 mod command;
 mod device;
+#[path = "../../tests/common/dropbear.rs"]
+mod dropbear;
 mod exchange;
 mod git;
 mod proxy;
@@ -28,8 +30,8 @@ use table::{Limit, Table};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// The largest stripped giterd, in bytes.
-const GITERD_BYTES: u64 = 2_500_000;
+/// The largest stripped giterd, its SSH client included, in bytes.
+const GITERD_BYTES: u64 = 3_000_000;
 /// The most memory of a `giterd sync`, without the ssh it runs, in bytes.
 const SYNC_MEMORY: u64 = 8_000_000;
 /// The largest pack of a one-resource status push, in bytes.
@@ -80,21 +82,29 @@ fn fleet(table: &mut Table, dir: &Path, server: &Sshd) -> Result<()> {
     clone.push_status()?;
     table.row("wire: first sync, status pushed", first, Limit::Beside(proxy.take()));
 
-    let (mut ours, mut gits) = (vec![], vec![]);
+    let (mut ours, mut builtin, mut gits) = (vec![], vec![], vec![]);
     for _ in 0..POLLS {
         peak = peak.max(device.sync()?);
         ours.push(proxy.take());
+        peak = peak.max(device.sync_by("builtin")?);
+        builtin.push(proxy.take());
         clone.fetch()?;
         gits.push(proxy.take());
     }
-    table.row("wire: unchanged poll", median(ours), Limit::NoMoreThanGit(median(gits)));
+    let gits = median(gits);
+    table.row("wire: unchanged poll", median(ours), Limit::NoMoreThanGit(gits));
+    table.row("wire: unchanged poll, builtin ssh", median(builtin), Limit::NoMoreThanGit(gits));
 
     exchange.change("device-0")?;
     peak = peak.max(device.sync()?);
     let change = proxy.take();
     clone.fetch()?;
     clone.push_status()?;
-    table.row("wire: one change, status pushed", change, Limit::Beside(proxy.take()));
+    let gits = proxy.take();
+    table.row("wire: one change, status pushed", change, Limit::Beside(gits));
+    exchange.change("device-0")?;
+    peak = peak.max(device.sync_by("builtin")?);
+    table.row("wire: the same, builtin ssh", proxy.take(), Limit::Beside(gits));
     table.row("memory: 250 devices of 4 resources", peak, Limit::AtMost(SYNC_MEMORY));
     Ok(())
 }

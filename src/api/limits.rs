@@ -120,6 +120,12 @@ pub const FOUND_OBJECTS: usize = 7168;
 pub const REFS: usize = 65_536;
 /// Most lines of a hub's greeting or report, references aside.
 pub const HUB_LINES: usize = 256;
+/// Largest known_hosts file, in bytes.
+pub const KNOWN_HOSTS_BYTES: usize = 256 << 10;
+/// Most bytes that an SSH server sends before it has let the device in: its greeting, key exchange and banners.
+pub const SSH_GREETING_BYTES: usize = 64 << 10;
+/// Most bytes that a hub says while the device speaks, kept until it listens.
+pub const SSH_AHEAD_BYTES: usize = 128 << 10;
 /// Longest text taken from a hub (a hook's message, ssh's last words), in bytes.
 pub const HUB_TEXT_BYTES: usize = 4 << 10;
 /// Most entries of one tree object that are read.

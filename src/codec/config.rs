@@ -60,12 +60,23 @@ pub struct Link {
     pub identity: Option<PathBuf>,
     /// `link.known_hosts`.
     pub known_hosts: Option<PathBuf>,
+    /// `link.ssh`.
+    pub ssh: SshClient,
     /// `link.program`: the ssh program of `ssh = "system"`.
     pub program: PathBuf,
     /// `link.interval`: how often the exchange is polled.
     pub interval: Duration,
     /// `link.timeout`: how long the hub may be silent.
     pub timeout: Duration,
+}
+
+/// What speaks SSH.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SshClient {
+    /// The system's program.
+    System,
+    /// The agent itself.
+    Builtin,
 }
 
 /// `[trust]`: whom the device believes.
@@ -216,11 +227,6 @@ impl Given {
     }
 
     fn into_config(self, name: &str) -> Result<Config> {
-        if let Some(value) = self.0.get("link.ssh")
-            && value.parts[0] != "system"
-        {
-            return Err(bad(&value.place, "link.ssh can only be \"system\""));
-        }
         Ok(Config {
             file: name.into(),
             device: self.required(name, "device", "its folder under specs/")?,
@@ -231,6 +237,7 @@ impl Given {
                 branch: self.get("link.branch", branch)?.unwrap_or_else(|| "main".into()),
                 identity: self.maybe("link.identity")?,
                 known_hosts: self.maybe("link.known_hosts")?,
+                ssh: self.get("link.ssh", ssh_client)?.unwrap_or(SshClient::System),
                 program: self.or("link.program", "ssh")?,
                 interval: self.duration("link.interval", "30s")?,
                 timeout: self.duration("link.timeout", "60s")?,
@@ -315,6 +322,14 @@ fn policy(text: &str) -> Result<Policy, String> {
         "first-parent" => Ok(Policy::FirstParent),
         "tip" => Ok(Policy::Tip),
         _ => Err("it is range, first-parent or tip".into()),
+    }
+}
+
+fn ssh_client(text: &str) -> Result<SshClient, String> {
+    match text {
+        "system" => Ok(SshClient::System),
+        "builtin" => Ok(SshClient::Builtin),
+        _ => Err("it is system or builtin".into()),
     }
 }
 
@@ -421,7 +436,7 @@ mod tests {
         for key in KEYS {
             let value = match *key {
                 "device" => "a",
-                "link.ssh" => "system",
+                "link.ssh" => "builtin",
                 "link.interval" | "link.timeout" | "status.heartbeat" | "drift.interval" => "5m",
                 "trust.verify" => "tip",
                 "trust.exchange" => "0123456789abcdef0123456789abcdef",
@@ -446,10 +461,10 @@ mod tests {
         let with = |more: &str| refusal(&format!("{SMALLEST}{more}"));
         assert_eq!(with("brnach = \"x\"\n"), "giterd.toml:4:1: unknown key 'link.brnach'");
         assert_eq!(with("interval = 30\n"), "giterd.toml:4:1: link.interval is text, or a list of texts, in quotes");
+        assert!(with("ssh = \"putty\"\n").ends_with("link.ssh: it is system or builtin"));
         assert!(with("interval = \"0s\"\n").starts_with("giterd.toml:4:1: link.interval: it is longer than"));
         assert!(with("interval = \"soon\"\n").contains("such as 30s"));
         assert!(with("branch = \"../x\"\n").contains("not a branch name"));
-        assert!(with("ssh = \"builtin\"\n").contains("only be \"system\""));
         assert!(with("[status]\nprefix = \"refs/heads/x\"\n").contains("outside refs/heads/"));
         assert!(with("[files]\nroots = [\"etc\"]\n").contains("not an absolute path"));
         assert!(with("url = \"twice\"\n").starts_with("giterd.toml:4:1: "));

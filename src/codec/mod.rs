@@ -12,6 +12,7 @@ pub mod enrolment;
 pub mod floor;
 mod framed;
 pub mod keyfile;
+pub mod known_hosts;
 pub mod manifest;
 mod paper;
 pub mod pattern;

@@ -16,11 +16,8 @@ use rustix::{
     process::{Pid, Signal, kill_process_group},
 };
 
-use super::cancel::Cancel;
-use crate::{
-    api::{Error, Reason},
-    git::wire::Words,
-};
+use super::{cancel::Cancel, stream};
+use crate::git::wire::Words;
 
 /// How often a program that has said all is asked whether it has ended: nothing tells of that on every kernel.
 const LINGER: Duration = Duration::from_millis(10);
@@ -123,7 +120,7 @@ impl Child {
             let left = deadline.saturating_duration_since(Instant::now());
             let ready = self.poll(side, left)?;
             if ready.cancelled {
-                return Err(io::Error::other(Error::new(Reason::Stopped, "stopped while waiting for the hub")));
+                return Err(io::Error::other(stream::stopped()));
             }
             if ready.words {
                 self.hear();
@@ -132,10 +129,7 @@ impl Child {
                 return Ok(());
             }
             if left.is_zero() {
-                let error = format!("the hub was silent for {} seconds", self.silence.as_secs_f32());
-                return Err(io::Error::other(
-                    Error::new(Reason::HubTimeout, error).hint("see that the hub and the network are up"),
-                ));
+                return Err(io::Error::other(stream::silent(self.silence)));
             }
         }
     }
@@ -200,6 +194,7 @@ impl Drop for Child {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::{Error, Reason};
 
     fn sh(script: &str, silence: Duration) -> (Child, Cancel) {
         let cancel = Cancel::new().unwrap();

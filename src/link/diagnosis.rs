@@ -8,6 +8,9 @@ use std::path::Path;
 use super::{child::Ending, url::SshUrl};
 use crate::api::{Error, Reason};
 
+/// The highest status that git ends with by itself, for a wrong command line; a shell adds a signal's number to 128.
+const GITS_OWN: i32 = 129;
+
 /// Whether the ending of ssh can tell more of an error of the conversation.
 pub(super) fn is_open(error: &Error) -> bool {
     matches!(error.reason(), Reason::HubUnreachable | Reason::ProtocolError)
@@ -61,7 +64,8 @@ fn last(words: &str) -> String {
     lines.join("; ")
 }
 
-fn of_git(error: Error, status: i32, words: &str, place: &SshUrl) -> Error {
+/// What git at the hub meant, by the status and the words that it ended with.
+pub(super) fn of_git(error: Error, status: i32, words: &str, place: &SshUrl) -> Error {
     const ABSENT: &[&str] = &[
         "does not appear to be a git repository",
         "not a git repository",
@@ -80,7 +84,8 @@ fn of_git(error: Error, status: i32, words: &str, place: &SshUrl) -> Error {
             .caused_by(words.to_owned())
             .hint("see `link.url`, and that this device's SSH key may read it");
     }
-    if words.is_empty() && error.reason() == Reason::ProtocolError {
+    // That a signal ended the program says nothing of the repository.
+    if status > GITS_OWN || (words.is_empty() && error.reason() == Reason::ProtocolError) {
         return error;
     }
     let cause = if words.is_empty() { error.one_line() } else { words.to_owned() };
@@ -161,5 +166,6 @@ mod tests {
     #[test]
     fn a_program_that_was_killed_explains_nothing() {
         assert_eq!(explained(None, "Permission denied (publickey).", None).one_line(), "ended");
+        assert_eq!(explained(Some(128 + 9), "Killed", None).one_line(), "ended");
     }
 }

@@ -1,13 +1,14 @@
 //! Ways to the hub: adapters behind the [`Link`] port.
 //!
 //! ```text
-//! remote::Remote --git::fetch, git::push--> stream::Stream <--makes-- stream::Connector (ssh::SystemSsh)
+//! remote::Remote --git::fetch, git::push--> stream::Stream <--makes-- stream::Connector (ssh::SystemSsh, builtin::Builtin)
 //! file::FileLink --git::repository--------> a repository on a mounted file system
 //! ```
 //!
 //! A link moves bytes and refs. It trusts nobody and decides nothing: what it fetched is proven elsewhere, before it
 //! counts.
 
+pub mod builtin;
 pub mod cancel;
 mod child;
 mod diagnosis;
@@ -19,6 +20,7 @@ pub mod url;
 
 use std::{path::PathBuf, time::Duration};
 
+pub use builtin::BuiltinLink;
 pub use cancel::Cancel;
 pub use file::FileLink;
 pub use ssh::{SshConfig, SshLink, check_identity};
@@ -26,6 +28,7 @@ pub use url::{SshUrl, Url};
 
 use crate::{
     api::{Result, ledger::HubTraits},
+    codec::config::SshClient,
     reconcile::ports::Link,
 };
 
@@ -38,6 +41,8 @@ pub struct Settings {
     pub branch: String,
     /// The full name of the device's status ref.
     pub status_ref: String,
+    /// The SSH client.
+    pub ssh: SshClient,
     /// The SSH private key; ssh's own choice where there is none.
     pub identity: Option<PathBuf>,
     /// The only file that host keys are looked up in; ssh's own choice where there is none.
@@ -52,7 +57,7 @@ pub struct Settings {
 ///
 /// # Errors
 ///
-/// `BadConfig` if the URL is none, or a name is none that git takes.
+/// `BadConfig` if the URL is none, a name is none that git takes, or the SSH client lacks what it needs.
 pub fn open(settings: &Settings, learned: HubTraits, cancel: Cancel) -> Result<Box<dyn Link>> {
     let Settings { branch, status_ref, .. } = settings;
     Ok(match settings.url.parse()? {
@@ -68,7 +73,10 @@ pub fn open(settings: &Settings, learned: HubTraits, cancel: Cancel) -> Result<B
                 timeout: settings.timeout,
                 protocol_in_command: learned.protocol_in_command,
             };
-            Box::new(SshLink::new(config, cancel))
+            match settings.ssh {
+                SshClient::System => Box::new(SshLink::new(config, cancel)),
+                SshClient::Builtin => Box::new(BuiltinLink::open(config, cancel)?),
+            }
         }
     })
 }

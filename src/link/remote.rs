@@ -1,4 +1,4 @@
-//! The link to a hub that runs git: lists and fetches over one connection, pushes over another.
+//! The link to a hub that runs git: lists and fetches over one stream, pushes over another.
 //!
 //! It does not know how a connection comes about ([`Connector`]), nor what the commits mean.
 
@@ -33,6 +33,12 @@ impl<C: Connector> Remote<C> {
         }
     }
 
+    fn end_conversation(&mut self) {
+        if let Some(hub) = self.conversation.take() {
+            hub.into_stream().close();
+        }
+    }
+
     fn list_with(&mut self, version: Version2) -> Result<Listing> {
         let mut hub = UploadPack::new(self.connector.connect(Service::UploadPack, version)?);
         let listing = hub.list([&self.branch_ref, &self.status_ref]).and_then(|[branch, status]| match branch {
@@ -54,7 +60,7 @@ impl<C: Connector> Remote<C> {
 
 impl<C: Connector> Link for Remote<C> {
     fn list(&mut self) -> Result<Listing> {
-        self.close();
+        self.end_conversation();
         let in_command = self.traits.protocol_in_command;
         let first = self.list_with(version(in_command));
         let failed = match &first {
@@ -86,10 +92,10 @@ impl<C: Connector> Link for Remote<C> {
         }
     }
 
-    /// Ends what [`Link::list`] began: one connection at a time.
+    /// Ends what [`Link::list`] began: one stream at a time.
     fn publish(&mut self, old: Option<Oid>, new: Oid, objects: &[NewObject]) -> Result<()> {
         let pack = pack::write(objects)?;
-        self.close();
+        self.end_conversation();
         let mut stream = self.connector.connect(Service::ReceivePack, Version2::Unsaid)?;
         match push::send(&mut stream, &push::Update { name: &self.status_ref, old, new }, &pack) {
             Ok(()) => {
@@ -101,9 +107,8 @@ impl<C: Connector> Link for Remote<C> {
     }
 
     fn close(&mut self) {
-        if let Some(hub) = self.conversation.take() {
-            hub.into_stream().close();
-        }
+        self.end_conversation();
+        self.connector.hang_up();
     }
 
     fn traits(&self) -> HubTraits {

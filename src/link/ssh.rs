@@ -80,6 +80,8 @@ impl Connector for SystemSsh {
                 .hint("install the OpenSSH client, for example `apt-get install openssh-client`")),
         }
     }
+
+    fn hang_up(&mut self) {}
 }
 
 /// Whether ssh will take a private key: it is there, and if it is this user's, nobody else's too.

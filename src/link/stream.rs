@@ -1,8 +1,11 @@
 //! The border between git's protocols and whatever carries them: a pair of byte streams to one program at the hub.
 
-use std::io::{Read, Write};
+use std::{
+    io::{Read, Write},
+    time::Duration,
+};
 
-use crate::api::{Error, Result};
+use crate::api::{Error, Reason, Result};
 
 /// One of git's two programs at the hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +46,12 @@ pub trait Connector {
     ///
     /// # Errors
     ///
-    /// `SshNotFound`, `BadKeyFile`, `Stopped`.
+    /// `SshNotFound`, `BadKeyFile`, `BadConfig`, `HubUnreachable`, `HubTimeout`, `HostKeyRefused`, `SshKeyRefused`,
+    /// `Stopped`.
     fn connect(&mut self, service: Service, version: Version2) -> Result<Self::Stream>;
+
+    /// Ends what is kept for the next connection.
+    fn hang_up(&mut self);
 }
 
 /// A connection: what is written goes to the program, what it writes is read. An I/O error that wraps an
@@ -55,4 +62,15 @@ pub trait Stream: Read + Write {
 
     /// Ends it after an error, and says what was behind that, as far as the way to the hub knows.
     fn explain(self, error: Error) -> Error;
+}
+
+/// The wait was cancelled.
+pub(super) fn stopped() -> Error {
+    Error::new(Reason::Stopped, "stopped while waiting for the hub")
+}
+
+/// The wait was in vain.
+pub(super) fn silent(patience: Duration) -> Error {
+    Error::new(Reason::HubTimeout, format!("the hub was silent for {} seconds", patience.as_secs_f32()))
+        .hint("see that the hub and the network are up")
 }

@@ -37,6 +37,11 @@ impl SshUrl {
         }
     }
 
+    /// The user, where it is not ssh's own choice.
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
     /// The host, or what ssh's configuration calls it.
     pub fn host(&self) -> &str {
         &self.host

@@ -13,7 +13,10 @@ use std::{
 
 use giter_edge::{api::ledger::Record, disk::SlotLedger, reconcile::ports::Ledger};
 
-use super::exchange::{DEVICE, Exchange};
+use super::{
+    exchange::{DEVICE, Exchange},
+    sshd::is_root,
+};
 
 /// The folder of a device, beside its hub.
 pub(crate) struct Device {
@@ -252,8 +255,4 @@ impl Drop for Mounts {
         drop(self.holder.stdin.take());
         self.holder.wait().unwrap();
     }
-}
-
-fn is_root() -> bool {
-    fs::metadata("/proc/self").unwrap().uid() == 0
 }

@@ -6,6 +6,7 @@
 
 pub(crate) mod case;
 pub(crate) mod device;
+pub(crate) mod dropbear;
 pub(crate) mod exchange;
 pub(crate) mod hub;
 pub(crate) mod sshd;

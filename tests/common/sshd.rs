@@ -1,13 +1,13 @@
-//! A real sshd with keys and a configuration of its own.
+//! A real SSH server with keys and a configuration of its own: OpenSSH's sshd, or dropbear.
 //!
-//! It is run once for each connection (`sshd -i`), on a socket that was listening before the test began: no port is
+//! It is run once for each connection (`-i`), on a socket that was listening before the test began: no port is
 //! guessed and nothing has to be waited for.
 
 use std::{
     fs::{self, File},
     io::{self, Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::fs::MetadataExt},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{
@@ -19,6 +19,8 @@ use std::{
 
 use tempfile::TempDir;
 
+use super::dropbear;
+
 const SSHD: &str = "/usr/sbin/sshd";
 
 /// A running server.
@@ -28,10 +30,22 @@ pub(crate) struct Sshd {
     sessions: Arc<AtomicUsize>,
 }
 
+/// What serves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Server {
+    #[default]
+    OpenSsh,
+    Dropbear,
+}
+
 /// How a server differs from the stock one.
 #[derive(Default)]
 pub(crate) struct Options<'a> {
-    /// Whether it takes `GIT_PROTOCOL` from the client.
+    /// What it is.
+    pub(crate) server: Server,
+    /// More lines for OpenSSH's sshd_config.
+    pub(crate) config: &'a str,
+    /// Whether it takes `GIT_PROTOCOL` from the client, which dropbear never does.
     pub(crate) accept_env: bool,
     /// A shell script that is run instead of the client's command, which is in `SSH_ORIGINAL_COMMAND`.
     pub(crate) forced: Option<&'a str>,
@@ -55,21 +69,29 @@ impl Sshd {
         known_hosts(folder.path(), "other_hosts", "other_key");
         fs::write(folder.path().join("no_hosts"), "").unwrap();
         fs::write(folder.path().join("sshd_config"), configuration(folder.path(), options)).unwrap();
+        if options.server == Server::Dropbear {
+            dropbear::prepare(folder.path());
+        }
         // The pid lets a test see that the program has ended; other people's configuration is none of ours.
         let program = format!("echo $$ >> '{}'\nexec ssh -F none \"$@\"", folder.path().join("pids").display());
         write_program(&folder.path().join("ssh"), &program);
-        if fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0) {
+        if is_root() {
             fs::create_dir_all("/run/sshd").unwrap();
         }
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let sessions = Arc::new(AtomicUsize::new(0));
-        let (config, log) = (folder.path().join("sshd_config"), File::create(folder.path().join("log")).unwrap());
+        let (place, log) = (folder.path().to_owned(), File::create(folder.path().join("log")).unwrap());
+        let (server, forced) = (options.server, options.forced.is_some());
         let counter = Arc::clone(&sessions);
         thread::spawn(move || {
             for connection in listener.incoming() {
                 counter.fetch_add(1, Ordering::SeqCst);
-                serve(connection.unwrap(), &config, &log);
+                let command = match server {
+                    Server::OpenSsh => sshd(&place),
+                    Server::Dropbear => dropbear::command(&place, forced),
+                };
+                serve(connection.unwrap(), command, &log);
             }
         });
         Self { folder, port, sessions }
@@ -100,6 +122,11 @@ impl Sshd {
     pub(crate) fn clients(&self) -> Vec<String> {
         fs::read_to_string(self.file("pids")).unwrap_or_default().lines().map(str::to_owned).collect()
     }
+}
+
+/// Whether root runs this.
+pub(crate) fn is_root() -> bool {
+    fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
 /// The URL of a repository behind a port of this machine.
@@ -145,10 +172,14 @@ fn relay(mut from: TcpStream, mut to: TcpStream) -> u64 {
     total
 }
 
-fn serve(connection: TcpStream, config: &Path, log: &File) {
-    let socket = || -> io::Result<Stdio> { Ok(OwnedFd::from(connection.try_clone()?).into()) };
+fn sshd(folder: &Path) -> Command {
     let mut command = Command::new(SSHD);
-    command.args(["-i", "-e", "-f"]).arg(config);
+    command.args(["-i", "-e", "-f"]).arg(folder.join("sshd_config"));
+    command
+}
+
+fn serve(connection: TcpStream, mut command: Command, log: &File) {
+    let socket = || -> io::Result<Stdio> { Ok(OwnedFd::from(connection.try_clone()?).into()) };
     command.stdin(socket().unwrap()).stdout(socket().unwrap()).stderr(log.try_clone().unwrap());
     let mut session = command.spawn().unwrap();
     thread::spawn(move || session.wait());
@@ -170,7 +201,8 @@ fn configuration(folder: &Path, options: &Options<'_>) -> String {
         write_program(&folder.join("forced"), script);
         text.push_str(&format!("ForceCommand {}/forced\n", folder.display()));
     }
-    text
+    // What stands first counts (sshd_config(5)).
+    options.config.to_owned() + &text
 }
 
 /// A known_hosts file in which every port of this machine has the given key.
@@ -179,7 +211,7 @@ fn known_hosts(folder: &Path, name: &str, key: &str) {
     fs::write(folder.join(name), format!("[127.0.0.1]:* {key}")).unwrap();
 }
 
-fn run(command: &mut Command) -> String {
+pub(crate) fn run(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()

@@ -9,7 +9,7 @@ use super::{
         hub::git,
         sshd::Sshd,
     },
-    sync,
+    system_to_openssh::stories::sync,
 };
 
 const GITERCTL: &str = env!("CARGO_BIN_EXE_giterctl");

@@ -1,6 +1,10 @@
-//! The link through ssh, and `giterd` as a program, against real git behind a real sshd.
+//! The links through SSH, and `giterd` as a program, against real git behind real SSH servers.
 //!
-//! `cargo test --test ssh`; it needs git and openssh-server, and fails where they are missing.
+//! `cargo test --test ssh`; it needs git, openssh-server and dropbear-bin, and fails where they are missing. The stories
+//! are told four times: of the system's client and the builtin one, to OpenSSH's server and to dropbear.
+
+// Each way is a module of its own with the same stories, so that a test is named after who talked to whom.
+#![allow(clippy::duplicate_mod)]
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -9,21 +13,50 @@ mod contract;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod builtin;
 mod enroll;
-mod fetch;
 mod guarded;
-mod hubs;
-mod kept;
-mod push;
-mod refusals;
-mod sync;
+mod system;
+mod way;
 
-use std::{io::Read, path::Path, time::Duration};
+#[path = "."]
+mod system_to_openssh {
+    use super::{Server, SshClient, way::Way};
+    const WAY: Way = Way { client: SshClient::System, server: Server::OpenSsh };
+    #[path = "stories/mod.rs"]
+    pub(crate) mod stories;
+}
 
-use common::sshd::Sshd;
+#[path = "."]
+mod system_to_dropbear {
+    use super::{Server, SshClient, way::Way};
+    const WAY: Way = Way { client: SshClient::System, server: Server::Dropbear };
+    #[path = "stories/mod.rs"]
+    mod stories;
+}
+
+#[path = "."]
+mod builtin_to_openssh {
+    use super::{Server, SshClient, way::Way};
+    const WAY: Way = Way { client: SshClient::Builtin, server: Server::OpenSsh };
+    #[path = "stories/mod.rs"]
+    mod stories;
+}
+
+#[path = "."]
+mod builtin_to_dropbear {
+    use super::{Server, SshClient, way::Way};
+    const WAY: Way = Way { client: SshClient::Builtin, server: Server::Dropbear };
+    #[path = "stories/mod.rs"]
+    mod stories;
+}
+
+use std::{io::Read, time::Duration};
+
+use common::sshd::Server;
 use giter_edge::{
     api::{Error, Oid, Reason, Result, ledger::Generation},
-    link::{Cancel, SshConfig, SshLink, Url},
+    codec::config::SshClient,
     reconcile::ports::{Object, ObjectKind, Objects, Quarantine},
 };
 
@@ -32,29 +65,6 @@ const STATUS: &str = "refs/giter/status/dev";
 
 /// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(300);
-
-/// How a link to a repository behind a server is configured, as its key and host key are.
-fn config(sshd: &Sshd, repository: &Path) -> SshConfig {
-    config_at(sshd, &sshd.url(repository))
-}
-
-fn config_at(sshd: &Sshd, url: &str) -> SshConfig {
-    let Url::Ssh(url) = url.parse().unwrap() else { panic!("{url} is a file") };
-    SshConfig {
-        url,
-        branch: "main".to_owned(),
-        status_ref: STATUS.to_owned(),
-        identity: Some(sshd.file("user_key")),
-        known_hosts: Some(sshd.file("known_hosts")),
-        program: sshd.file("ssh"),
-        timeout: LONG,
-        protocol_in_command: false,
-    }
-}
-
-fn link(config: SshConfig) -> SshLink {
-    SshLink::new(config, Cancel::new().unwrap())
-}
 
 fn reason<T>(result: Result<T>) -> Reason {
     result.err().expect("an error").reason()

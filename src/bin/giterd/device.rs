@@ -212,6 +212,7 @@ pub fn link_settings(config: &Config) -> Result<link::Settings> {
         url: config.hub()?.into(),
         branch: config.link.branch.clone(),
         status_ref: format!("{}/{}", config.status.prefix, config.device),
+        ssh: config.link.ssh,
         identity: config.link.identity.clone(),
         known_hosts: config.link.known_hosts.clone(),
         program: config.link.program.clone(),

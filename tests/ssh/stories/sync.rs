@@ -2,9 +2,13 @@
 
 use std::{fs, os::unix::fs::MetadataExt};
 
-use giter_edge::api::{ConditionStatus, ConditionType};
+use giter_edge::{
+    api::{ConditionStatus, ConditionType},
+    codec::config::SshClient,
+};
 
-use super::common::{
+use super::WAY;
+use crate::common::{
     case::World,
     device::Device,
     exchange::{Exchange, MANIFEST, status_ref},
@@ -22,8 +26,9 @@ pub(crate) fn world(sshd: &Sshd) -> World {
 /// Appends how the server is reached to the device's configuration.
 fn configure(device: &Device, sshd: &Sshd) {
     let keys = ["identity", "known_hosts", "program"].into_iter().zip(["user_key", "known_hosts", "ssh"]);
+    let client = if WAY.client == SshClient::Builtin { "builtin" } else { "system" };
     let lines: String = keys.map(|(key, file)| format!("{key} = \"{}\"\n", sshd.file(file).display())).collect();
-    device.write_config(&device.config().replace("[link]\n", &format!("[link]\n{lines}")));
+    device.write_config(&device.config().replace("[link]\n", &format!("[link]\nssh = \"{client}\"\n{lines}")));
 }
 
 #[test]
@@ -108,7 +113,7 @@ fn a_status_in_yaml() {
 }
 
 fn sshd_and_world() -> (Sshd, World) {
-    let sshd = Sshd::start();
+    let sshd = WAY.start();
     let world = world(&sshd);
     (sshd, world)
 }

@@ -2,17 +2,11 @@
 
 use giter_edge::{
     api::{Oid, Reason},
-    reconcile::ports::{Link, NewObject, ObjectKind},
+    reconcile::ports::{NewObject, ObjectKind},
 };
 
-use super::{
-    STATUS,
-    common::{
-        hub::Hub,
-        sshd::{Options, Sshd},
-    },
-    config, link, object, reason,
-};
+use super::WAY;
+use crate::{STATUS, common::hub::Hub, object, reason};
 
 /// A status commit on top of another: its name and its three objects.
 fn status(parent: Option<Oid>, text: &str) -> (Oid, Vec<NewObject>) {
@@ -27,8 +21,8 @@ fn status(parent: Option<Oid>, text: &str) -> (Oid, Vec<NewObject>) {
 
 #[test]
 fn a_status_is_made_and_moved_and_moved_only_from_where_it_was() {
-    let (sshd, hub) = (Sshd::start(), Hub::with_files(1));
-    let mut link = link(config(&sshd, &hub.path()));
+    let (sshd, hub) = (WAY.start(), Hub::with_files(1));
+    let mut link = WAY.link(WAY.config(&sshd, &hub.path()));
     let (first, objects) = status(None, "one");
     link.list().unwrap();
     link.publish(None, first, &objects).unwrap();
@@ -50,59 +44,59 @@ fn a_status_is_made_and_moved_and_moved_only_from_where_it_was() {
 
 #[test]
 fn a_status_ref_that_was_removed_has_moved() {
-    let (sshd, hub) = (Sshd::start(), Hub::with_files(1));
+    let (sshd, hub) = (WAY.start(), Hub::with_files(1));
     let (new, objects) = status(None, "one");
-    let published = link(config(&sshd, &hub.path())).publish(Some(Oid::new([7; 20])), new, &objects);
+    let published = WAY.link(WAY.config(&sshd, &hub.path())).publish(Some(Oid::new([7; 20])), new, &objects);
     assert_eq!(reason(published), Reason::StatusRefMoved);
     assert_eq!(hub.value(STATUS), None);
 }
 
 #[test]
 fn a_status_ref_that_moves_during_the_push_has_moved() {
-    let (sshd, hub) = (Sshd::start(), Hub::with_files(1));
+    let (sshd, hub) = (WAY.start(), Hub::with_files(1));
     let other = hub.value("refs/heads/main").unwrap();
     hub.hook("pre-receive", &format!("unset GIT_QUARANTINE_PATH; git update-ref {STATUS} {other}"));
     let (new, objects) = status(None, "one");
-    assert_eq!(reason(link(config(&sshd, &hub.path())).publish(None, new, &objects)), Reason::StatusRefMoved);
+    assert_eq!(reason(WAY.link(WAY.config(&sshd, &hub.path())).publish(None, new, &objects)), Reason::StatusRefMoved);
     assert_eq!(hub.value(STATUS), Some(other));
 }
 
 #[test]
 fn a_hook_that_declines_is_quoted() {
-    let (sshd, hub) = (Sshd::start(), Hub::with_files(1));
+    let (sshd, hub) = (WAY.start(), Hub::with_files(1));
     hub.hook("pre-receive", "echo 'not on a Sunday' >&2; exit 1");
     let (new, objects) = status(None, "one");
-    let error = link(config(&sshd, &hub.path())).publish(None, new, &objects).unwrap_err();
+    let error = WAY.link(WAY.config(&sshd, &hub.path())).publish(None, new, &objects).unwrap_err();
     assert_eq!(error.reason(), Reason::PushRejected);
     assert!(error.one_line().ends_with("pre-receive hook declined (not on a Sunday)"), "{}", error.one_line());
 }
 
 #[test]
 fn a_hidden_ref_is_rejected_with_what_to_do() {
-    let (sshd, hub) = (Sshd::start(), Hub::with_files(1));
+    let (sshd, hub) = (WAY.start(), Hub::with_files(1));
     hub.git(&["config", "receive.hideRefs", "refs/giter"]);
     let (new, objects) = status(None, "one");
-    let error = link(config(&sshd, &hub.path())).publish(None, new, &objects).unwrap_err();
+    let error = WAY.link(WAY.config(&sshd, &hub.path())).publish(None, new, &objects).unwrap_err();
     assert_eq!(error.reason(), Reason::PushRejected);
     assert!(error.get_hint().unwrap().contains("receive.hideRefs"));
 }
 
 #[test]
 fn a_push_that_leaves_out_objects_or_names_no_ref_is_rejected() {
-    let (sshd, hub) = (Sshd::start(), Hub::with_files(1));
+    let (sshd, hub) = (WAY.start(), Hub::with_files(1));
     let (new, objects) = status(None, "one");
-    let mut bad = config(&sshd, &hub.path());
+    let mut bad = WAY.config(&sshd, &hub.path());
     bad.status_ref = "refs/giter/status/a..b".to_owned();
-    assert_eq!(reason(link(bad).publish(None, new, &objects)), Reason::PushRejected);
+    assert_eq!(reason(WAY.link(bad).publish(None, new, &objects)), Reason::PushRejected);
     let (new, mut objects) = status(None, "two");
     objects.remove(0);
-    assert_eq!(reason(link(config(&sshd, &hub.path())).publish(None, new, &objects)), Reason::PushRejected);
+    assert_eq!(reason(WAY.link(WAY.config(&sshd, &hub.path())).publish(None, new, &objects)), Reason::PushRejected);
     assert_eq!(hub.value(STATUS), None);
 }
 
 #[test]
 fn a_hub_that_refuses_early_is_heard_while_the_pack_is_on_its_way() {
-    let (sshd, hub) = (Sshd::start(), Hub::with_files(1));
+    let (sshd, hub) = (WAY.start(), Hub::with_files(1));
     hub.git(&["config", "receive.maxInputSize", "1000"]);
     // Bytes that do not compress, more than pipes and windows hold.
     let mut seed = 1u32;
@@ -112,22 +106,22 @@ fn a_hub_that_refuses_early_is_heard_while_the_pack_is_on_its_way() {
     });
     let (new, mut objects) = status(None, "one");
     objects.push(object(ObjectKind::Blob, noise.take(8 << 20).collect::<Vec<_>>()));
-    let error = link(config(&sshd, &hub.path())).publish(None, new, &objects).unwrap_err();
+    let error = WAY.link(WAY.config(&sshd, &hub.path())).publish(None, new, &objects).unwrap_err();
     assert_eq!(error.reason(), Reason::PushRejected, "{}", error.one_line());
 }
 
 #[test]
 fn a_hub_that_is_lost_after_the_pack_was_sent_is_unreachable() {
-    let (sshd, hub) = (Sshd::start(), Hub::with_files(1));
+    let (sshd, hub) = (WAY.start(), Hub::with_files(1));
     hub.hook("pre-receive", "kill -9 $PPID");
     let (new, objects) = status(None, "one");
-    assert_eq!(reason(link(config(&sshd, &hub.path())).publish(None, new, &objects)), Reason::HubUnreachable);
+    assert_eq!(reason(WAY.link(WAY.config(&sshd, &hub.path())).publish(None, new, &objects)), Reason::HubUnreachable);
 }
 
 #[test]
 fn a_missing_repository_is_said_so() {
-    let (sshd, hub) = (Sshd::with(&Options::default()), Hub::with_files(1));
+    let (sshd, hub) = (WAY.start(), Hub::with_files(1));
     let (new, objects) = status(None, "one");
-    let published = link(config(&sshd, &hub.beside("none.git"))).publish(None, new, &objects);
+    let published = WAY.link(WAY.config(&sshd, &hub.beside("none.git"))).publish(None, new, &objects);
     assert_eq!(reason(published), Reason::RepositoryNotFound);
 }

@@ -2,18 +2,16 @@
 
 use std::{fs, net::TcpListener, rc::Rc};
 
-use super::{
-    common::{
-        case::{Case, Retries, World, check_all},
-        exchange::{MANIFEST, status_ref},
-        sshd::{Options, Sshd, url},
-    },
-    sync::world,
+use super::{WAY, sync::world};
+use crate::common::{
+    case::{Case, Retries, World, check_all},
+    exchange::{MANIFEST, status_ref},
+    sshd::url,
 };
 
 #[test]
 fn keys_and_hosts() {
-    let sshd = Rc::new(Sshd::start());
+    let sshd = Rc::new(WAY.start());
     let file = |key: &'static str, name: &'static str| {
         let path = sshd.file(name).display().to_string();
         move |world: &World| world.device.set(key, &path)
@@ -40,9 +38,6 @@ fn keys_and_hosts() {
         ),
         Case::link("a refused key", ("SshKeyRefused", 2), "does not accept this", file("LINK_IDENTITY", "other_key")),
         Case::link("a missing key", ("BadKeyFile", 2), "cannot read the SSH key ", file("LINK_IDENTITY", "absent")),
-        Case::link("no ssh", ("SshNotFound", 2), "cannot run /nonexistent/ssh", |world| {
-            world.device.set("LINK_PROGRAM", "/nonexistent/ssh");
-        }),
     ];
     check_all(cases, || world(&sshd));
     assert_eq!(fs::read_to_string(sshd.file("no_hosts")).unwrap(), "", "a host key was learned");
@@ -50,7 +45,7 @@ fn keys_and_hosts() {
 
 #[test]
 fn repositories() {
-    let sshd = Rc::new(Sshd::start());
+    let sshd = Rc::new(WAY.start());
     let elsewhere = |name: &'static str| {
         let sshd = Rc::clone(&sshd);
         move |world: &World| world.device.set("LINK_URL", sshd.url(&world.exchange.beside(name)))
@@ -76,7 +71,7 @@ fn repositories() {
 /// Another server takes the first one's place, on which a script is run instead of what the device asks for.
 fn forced(script: &'static str) -> impl Fn(&World) {
     move |world| {
-        let sshd = Sshd::with(&Options { accept_env: true, forced: Some(script) });
+        let sshd = WAY.start_forced(script);
         world.device.set("LINK_URL", sshd.url(&world.exchange.hub.path()));
         for (key, name) in [("IDENTITY", "user_key"), ("KNOWN_HOSTS", "known_hosts"), ("PROGRAM", "ssh")] {
             world.device.set(&format!("LINK_{key}"), sshd.file(name).display());
@@ -98,7 +93,7 @@ fn servers() {
             world.device.set("LINK_TIMEOUT", "1s");
         }),
     ];
-    let sshd = Sshd::start();
+    let sshd = WAY.start();
     check_all(cases, || world(&sshd));
 }
 
@@ -127,13 +122,13 @@ fn statuses() {
             world.exchange.hub.git(&["config", "--unset", "transfer.hideRefs"]);
         }),
     ];
-    let sshd = Sshd::start();
+    let sshd = WAY.start();
     check_all(cases, || world(&sshd));
 }
 
 #[test]
 fn a_status_ref_that_was_deleted_begins_a_new_chain() {
-    let sshd = Sshd::start();
+    let sshd = WAY.start();
     let world = world(&sshd);
     world.exchange.hub.git(&["update-ref", "-d", &status_ref()]);
     let out = world.device.sync_well();

@@ -2,18 +2,12 @@
 
 use std::{fs, path::Path};
 
-use giter_edge::{
-    api::{Oid, Reason},
-    reconcile::ports::Link,
-};
+use giter_edge::api::{Oid, Reason};
 
-use super::{
+use super::WAY;
+use crate::{
     Recorder,
-    common::{
-        hub::{Hub, git, git_agrees, git_with},
-        sshd::{Options, Sshd, traffic, url},
-    },
-    config, config_at, link,
+    common::hub::{Hub, git, git_agrees, git_with},
 };
 
 /// A repository that takes packs in as a device does: it has what it fetched, and nothing before.
@@ -34,11 +28,11 @@ fn take_in(device: &Path, pack: &Recorder, tip: Oid) -> usize {
 
 #[test]
 fn a_first_fetch_is_the_tip_alone_and_the_next_one_what_came_after_it() {
-    let (sshd, hub) = (Sshd::start(), Hub::with_files(200));
+    let (sshd, hub) = (WAY.start(), Hub::with_files(200));
     let before = hub.value("refs/heads/main").unwrap();
     let tip = hub.commit("main", "specs/dev/0000.yaml", "one");
     let device = device(&hub);
-    let mut link = link(config(&sshd, &hub.path()));
+    let mut link = WAY.link(WAY.config(&sshd, &hub.path()));
 
     assert_eq!(link.list().unwrap().branch, tip);
     let mut pack = Recorder::default();
@@ -61,10 +55,10 @@ fn a_first_fetch_is_the_tip_alone_and_the_next_one_what_came_after_it() {
 
 #[test]
 fn what_the_hub_lacks_is_told_from_what_it_cannot_do() {
-    let (sshd, hub) = (Sshd::start(), Hub::with_files(2));
+    let (sshd, hub) = (WAY.start(), Hub::with_files(2));
     let tip = hub.value("refs/heads/main").unwrap();
     let absent = Oid::new([0x17; 20]);
-    let mut link = link(config(&sshd, &hub.path()));
+    let mut link = WAY.link(WAY.config(&sshd, &hub.path()));
     for have in [None, Some(tip)] {
         link.list().unwrap();
         let error = link.fetch(absent, have, &mut Recorder::default()).unwrap_err();
@@ -80,11 +74,11 @@ fn what_the_hub_lacks_is_told_from_what_it_cannot_do() {
 
 #[test]
 fn a_listing_has_the_branch_and_the_devices_own_status_alone() {
-    let (sshd, hub) = (Sshd::start(), Hub::with_files(1));
+    let (sshd, hub) = (WAY.start(), Hub::with_files(1));
     let tip = hub.value("refs/heads/main").unwrap();
     hub.git(&["update-ref", "refs/heads/main-2", &tip.to_string()]);
     hub.git(&["update-ref", "refs/giter/status/dev-2", &tip.to_string()]);
-    let mut link = link(config(&sshd, &hub.path()));
+    let mut link = WAY.link(WAY.config(&sshd, &hub.path()));
     assert_eq!(link.list().unwrap().status, None);
     let other = hub.commit("status", "status", "x");
     hub.git(&["update-ref", "refs/giter/status/dev", &other.to_string()]);
@@ -94,74 +88,9 @@ fn a_listing_has_the_branch_and_the_devices_own_status_alone() {
 
 #[test]
 fn a_fetch_of_what_the_hub_does_not_have_quotes_the_hub() {
-    let (sshd, hub) = (Sshd::start(), Hub::with_files(1));
-    let mut link = link(config(&sshd, &hub.path()));
+    let (sshd, hub) = (WAY.start(), Hub::with_files(1));
+    let mut link = WAY.link(WAY.config(&sshd, &hub.path()));
     link.list().unwrap();
     let error = link.fetch(Oid::new([7; 20]), None, &mut Recorder::default()).unwrap_err();
     assert!(error.one_line().contains("not our ref 0707070707"), "{}", error.one_line());
-}
-
-#[test]
-fn no_client_is_left_behind() {
-    let (sshd, hub) = (Sshd::start(), Hub::with_files(1));
-    let mut closed = link(config(&sshd, &hub.path()));
-    closed.list().unwrap();
-    closed.close();
-    let mut dropped = link(config(&sshd, &hub.path()));
-    dropped.list().unwrap();
-    drop(dropped);
-    assert_eq!(sshd.clients().len(), 2);
-    for client in sshd.clients() {
-        assert!(!Path::new("/proc").join(&client).exists(), "{client} is still there");
-    }
-}
-
-#[test]
-fn a_server_that_drops_the_environment_is_remembered() {
-    let (sshd, hub) = (Sshd::with(&Options::default()), Hub::with_files(1));
-    let mut first = link(config(&sshd, &hub.path()));
-    first.list().unwrap();
-    assert!(first.traits().protocol_in_command);
-    assert_eq!(sshd.sessions(), 2);
-
-    let mut config = config(&sshd, &hub.path());
-    config.protocol_in_command = first.traits().protocol_in_command;
-    link(config).list().unwrap();
-    assert_eq!(sshd.sessions(), 3, "what was learned saves a connection");
-}
-
-#[test]
-fn an_account_without_a_shell_is_asked_by_the_environment() {
-    let forced = Some("exec git-shell -c \"$SSH_ORIGINAL_COMMAND\"");
-    let (sshd, hub) = (Sshd::with(&Options { accept_env: true, forced }), Hub::with_files(1));
-    let mut config = config(&sshd, &hub.path());
-    config.protocol_in_command = true;
-    let mut link = link(config);
-    link.list().unwrap();
-    assert!(!link.traits().protocol_in_command);
-}
-
-#[test]
-fn an_unchanged_poll_costs_no_more_than_gits() {
-    let (sshd, hub) = (Sshd::start(), Hub::with_files(20));
-    let clone = hub.beside("clone");
-    git(
-        hub.path().parent().unwrap(),
-        &["clone", "--quiet", "--depth=1", &format!("file://{}", hub.path().display()), "clone"],
-    );
-    let ssh = format!(
-        "core.sshCommand={} -i {} -o UserKnownHostsFile={}",
-        sshd.file("ssh").display(),
-        sshd.file("user_key").display(),
-        sshd.file("known_hosts").display()
-    );
-    let gits = traffic(sshd.port(), |port| {
-        git(&clone, &["-c", &ssh, "fetch", "--quiet", "--depth=1", &url(port, &hub.path()), "main"]);
-    });
-    let ours = traffic(sshd.port(), |port| {
-        let mut link = link(config_at(&sshd, &url(port, &hub.path())));
-        link.list().unwrap();
-        link.close();
-    });
-    assert!(ours <= gits, "{ours} bytes, git's {gits}");
 }

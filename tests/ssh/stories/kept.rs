@@ -1,14 +1,15 @@
 //! The link's contract, kept through ssh.
 
-use giter_edge::{api::Oid, git::PackStore, link::SshLink, reconcile::ports::Link};
+use giter_edge::{api::Oid, git::PackStore, reconcile::ports::Link};
 
-use super::{
+use super::WAY;
+use crate::{
     STATUS,
     common::{
         hub::{Hub, git_with},
         sshd::Sshd,
     },
-    config, contract, link,
+    contract,
 };
 
 /// A hub behind a server.
@@ -19,7 +20,7 @@ struct Served<'a> {
 
 impl contract::Hub for Served<'_> {
     fn link(&self) -> Box<dyn Link + '_> {
-        Box::new(link(config(self.sshd, &self.hub.path())) as SshLink)
+        WAY.link(WAY.config(self.sshd, &self.hub.path()))
     }
 
     fn commit(&mut self, branch: &str, files: &[(&str, &str)]) -> Oid {
@@ -44,7 +45,7 @@ impl contract::Hub for Served<'_> {
 
 #[test]
 fn the_contract_of_every_link() {
-    let (sshd, folder) = (Sshd::start(), tempfile::tempdir().unwrap());
+    let (sshd, folder) = (WAY.start(), tempfile::tempdir().unwrap());
     let mut stores = (0..).map(|n| PackStore::open(&folder.path().join(n.to_string())).unwrap());
     let mut hub = || Served { sshd: &sshd, hub: Hub::empty() };
     contract::check(&mut hub, &mut || stores.next().unwrap());

@@ -1,0 +1,11 @@
+//! What holds for every client with every server.
+
+use super::WAY;
+
+mod fetch;
+mod hostile;
+mod hubs;
+mod kept;
+mod push;
+mod refusals;
+pub(crate) mod sync;
