@@ -5,8 +5,8 @@
 //! counts. Git is given its fastest form, one `git verify-commit` for all hundred commits; it runs ssh-keygen twice for
 //! each. The run fails if a limit is passed, and if anything could not be measured.
 //!
-//! The memory of a range is that of one step of it. What the figure still grows by are gaps between what is in use, which
-//! the allocator keeps. Pages of mapped packs are counted apart: the kernel takes them back when memory is short.
+//! The memory of a range is that of one step of it. What the figure still grows by are gaps between what is in use,
+//! which the allocator keeps. Pages of mapped packs are counted apart: the kernel takes them back when memory is short.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 

@@ -19,7 +19,7 @@ const MEASURE: &str = "--measure";
 
 /// What one process took.
 pub(crate) struct Memory {
-    /// The most that it had of its own (heap and stack) beyond what it had before, in bytes; 0 where that was not asked.
+    /// The most that it had of its own (heap and stack) beyond what it had before, in bytes; 0 where nobody asked.
     pub(crate) own: u64,
     /// The most that it had resident, pages of the program and of mapped packs included, in bytes.
     pub(crate) resident: u64,
