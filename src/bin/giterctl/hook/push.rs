@@ -103,10 +103,8 @@ fn read(input: impl BufRead) -> Result<Vec<Update>> {
 }
 
 fn update(line: &str) -> Result<Update> {
-    let oid = |text: &str| match text.bytes().all(|byte| byte == b'0') {
-        true => Some(None),
-        false => text.parse().ok().map(Some),
-    };
+    const NOTHING: Oid = Oid::new([0; 20]);
+    let oid = |text: &str| text.parse().ok().map(|id: Oid| (id != NOTHING).then_some(id));
     let mut words = line.splitn(3, ' ');
     let parsed = (|| {
         let (old, new) = (oid(words.next()?)?, oid(words.next()?)?);
