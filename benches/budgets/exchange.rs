@@ -1,6 +1,7 @@
 //! An exchange for measuring: a bare repository, and a publisher who signs what is pushed there.
 
 use std::{
+    cell::Cell,
     fs,
     path::{Path, PathBuf},
 };
@@ -15,12 +16,13 @@ use crate::{
 /// Its hub keeps each push as the pack that it came in (`receive.unpackLimit`), so that a push can be weighed.
 pub(crate) struct Exchange {
     dir: PathBuf,
+    changes: Cell<u32>,
 }
 
 impl Exchange {
     /// Makes and publishes an exchange of `device-0`, `device-1` and so on, each with as many resources.
     pub(crate) fn create(dir: &Path, devices: usize, resources: usize) -> Result<Self> {
-        let exchange = Self { dir: dir.to_owned() };
+        let exchange = Self { dir: dir.to_owned(), changes: Cell::new(0) };
         let (hub, publisher) = (exchange.hub(), exchange.publisher());
         fs::create_dir_all(exchange.files())?;
         let key = ssh_keygen(&exchange.key())?;
@@ -36,15 +38,16 @@ impl Exchange {
         for device in 0..devices {
             let name = format!("device-{device}");
             fs::create_dir_all(exchange.specs(&name))?;
-            (0..resources).try_for_each(|resource| exchange.write(&name, resource, "first"))?;
+            (0..resources).try_for_each(|resource| exchange.write(&name, resource))?;
         }
         exchange.publish("Publish")?;
         Ok(exchange)
     }
 
-    /// Publishes another content of one resource of a device.
+    /// Publishes another content of one resource of a device, as long as the one before.
     pub(crate) fn change(&self, device: &str) -> Result<()> {
-        self.write(device, 0, "second")?;
+        self.changes.set(self.changes.get() + 1);
+        self.write(device, 0)?;
         self.publish("Change one resource")
     }
 
@@ -88,12 +91,13 @@ impl Exchange {
         self.publisher().join("specs").join(device)
     }
 
-    fn write(&self, device: &str, resource: usize, content: &str) -> Result<()> {
+    fn write(&self, device: &str, resource: usize) -> Result<()> {
         let path = self.files().join(format!("{device}-{resource}.conf"));
         let manifest = format!(
             "apiVersion: edge.giter.dev/v1alpha1\nkind: File\nmetadata:\n  name: file-{resource}\nspec:\n  \
-             path: {}\n  mode: \"0644\"\n  content: |\n    # {device}\n    value = \"{content}\"\n",
-            path.display()
+             path: {}\n  mode: \"0644\"\n  content: |\n    # {device}\n    value = \"{:06}\"\n",
+            path.display(),
+            self.changes.get()
         );
         Ok(fs::write(self.specs(device).join(format!("file-{resource}.yaml")), manifest)?)
     }
