@@ -34,7 +34,7 @@ impl Device {
     pub(crate) fn keep(&mut self, pack: &Path, base: &Generation, tip: Oid) -> Result<Generation> {
         let mut quarantine = self.store.quarantine(base)?;
         quarantine.ingest(&mut File::open(pack)?)?;
-        Ok(quarantine.promote(tip)?)
+        Ok(quarantine.promote(tip, &Exchange::DEVICE.parse()?)?)
     }
 
     /// Takes in a pack on top of what is there, and drops it.

@@ -70,17 +70,20 @@ impl<S: Read + Write> UploadPack<S> {
         Ok(true)
     }
 
-    /// Fetches `want` into the quarantine: with `have` all commits from there to it, as a thin pack against `have`'s
-    /// tree, where `have` is a commit whose parents are not here; without it the one commit with its tree.
+    /// Fetches these objects into the quarantine, each with all that is below it: with `have` all commits from there to
+    /// them, as a thin pack against `have`'s tree, where `have` is a commit whose parents are not here; without it a
+    /// commit alone.
     ///
     /// # Errors
     ///
     /// Those of [`UploadPack::list`] and of [`Quarantine::ingest`].
-    pub fn fetch(&mut self, want: Oid, have: Option<Oid>, into: &mut dyn Quarantine) -> Result<()> {
+    pub fn fetch(&mut self, wants: &[Oid], have: Option<Oid>, into: &mut dyn Quarantine) -> Result<()> {
         let mut request = Request::default();
         request.line("command=fetch")?.delimiter();
         request.line("thin-pack")?.line("ofs-delta")?.line("no-progress")?;
-        request.line(format!("want {want}"))?;
+        for want in wants {
+            request.line(format!("want {want}"))?;
+        }
         match have {
             Some(have) => request.line(format!("shallow {have}"))?.line(format!("have {have}"))?,
             None => request.line("deepen 1")?,

@@ -26,7 +26,7 @@ use gix::{
 use super::{convert, pack};
 use crate::{
     api::{Error, Oid, Reason, Result, limits},
-    reconcile::ports::{NewObject, Object, Objects},
+    reconcile::ports::{NewObject, Object, ObjectKind, Objects},
 };
 
 /// How many symbolic refs are followed from one ref, as git does.
@@ -110,6 +110,17 @@ impl Repository {
             }
         }
         Err(damaged(format!("{} is a circle of symbolic refs", name.as_bstr())))
+    }
+
+    /// The kind of an object; `None` if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// `ProtocolError` if the repository is damaged.
+    pub fn kind(&self, id: Oid) -> Result<Option<ObjectKind>> {
+        let header = self.objects.try_header(&ObjectId::from(id));
+        let header = header.map_err(|e| damaged(format!("cannot read object {id}")).caused_by(e))?;
+        Ok(header.and_then(|header| convert::kind(header.kind)))
     }
 
     /// Whether there is any branch.

@@ -29,7 +29,7 @@ use super::{
     packs::Packs,
 };
 use crate::{
-    api::{Error, Oid, Reason, Result, ledger::Generation, limits},
+    api::{DeviceId, Error, Oid, Reason, Result, ledger::Generation, limits},
     reconcile::ports::{Object, ObjectKind, Objects, Quarantine, Store},
 };
 
@@ -224,7 +224,7 @@ impl Quarantine for Intake<'_> {
         Ok(())
     }
 
-    fn promote(mut self: Box<Self>, tip: Oid) -> Result<Generation> {
+    fn promote(mut self: Box<Self>, tip: Oid, _device: &DeviceId) -> Result<Generation> {
         let missing = |what: &str, id| Error::new(Reason::PackInvalid, format!("{what} {id} is missing"));
         let tree = graph::lineage(&self.packs, tip)?.ok_or_else(|| missing("commit", tip))?.tree;
         if self.packs.kind(tree)? != Some(ObjectKind::Tree) {

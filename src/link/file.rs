@@ -17,7 +17,7 @@ use crate::{
         graph, pack,
         repository::{RefName, Repository},
     },
-    reconcile::ports::{Link, Listing, NewObject, ObjectKind, Objects, Quarantine},
+    reconcile::ports::{Link, Listing, NewObject, ObjectKind, Objects, Quarantine, Want},
 };
 
 /// A link to a repository on this machine's disk.
@@ -60,9 +60,13 @@ impl Link for FileLink {
         Err(Error::new(Reason::RepositoryEmpty, format!("the repository at {path} has no commits")))
     }
 
-    fn fetch(&mut self, want: Oid, have: Option<Oid>, into: &mut dyn Quarantine) -> Result<()> {
+    fn fetch(&mut self, want: Want<'_>, into: &mut dyn Quarantine) -> Result<()> {
         let repository = self.repository()?;
-        let names = wanted(repository, want, have)?;
+        let names = match want {
+            Want::Whole(commit) => wanted(repository, commit, None)?,
+            Want::Tip { tip, have, .. } => wanted(repository, tip, have)?,
+            Want::Objects(ids) => named(repository, ids)?,
+        };
         let objects = pack::pick(repository, &names, limits::OBJECT_BYTES).map(|object| object.map_err(too_large));
         into.ingest(&mut pack::Stream::new(names.len(), objects)?)
     }
@@ -114,6 +118,13 @@ fn wanted(repository: &Repository, want: Oid, have: Option<Oid>) -> Result<Vec<(
         names.extend(graph::below(repository, tree, &mut seen)?);
     }
     Ok(names)
+}
+
+/// The names of single objects, each with its kind.
+fn named(repository: &Repository, ids: &[Oid]) -> Result<Vec<(Oid, ObjectKind)>> {
+    let missing = |id| Error::new(Reason::CommitNotFound, format!("object {id} is missing in the hub"));
+    let kind = |&id| Ok((id, repository.kind(id)?.ok_or_else(|| missing(id))?));
+    ids.iter().map(kind).collect()
 }
 
 /// An object over its limit makes the fetch too large, as it would over any other link.

@@ -6,7 +6,7 @@ use super::stream::{Connector, Service, Stream, Version2};
 use crate::{
     api::{Error, Oid, Reason, Result, ledger::HubTraits},
     git::{fetch::UploadPack, pack, push},
-    reconcile::ports::{Link, Listing, NewObject, Quarantine},
+    reconcile::ports::{Link, Listing, NewObject, Quarantine, Want},
 };
 
 /// A hub that runs git.
@@ -78,12 +78,17 @@ impl<C: Connector> Link for Remote<C> {
         }
     }
 
-    fn fetch(&mut self, want: Oid, have: Option<Oid>, into: &mut dyn Quarantine) -> Result<()> {
+    fn fetch(&mut self, want: Want<'_>, into: &mut dyn Quarantine) -> Result<()> {
         let mut hub = self
             .conversation
             .take()
             .ok_or_else(|| Error::new(Reason::Bug, "a fetch from a hub that was not listed"))?;
-        match hub.fetch(want, have, into) {
+        let fetched = match want {
+            Want::Whole(commit) => hub.fetch(&[commit], None, into),
+            Want::Tip { tip, have, .. } => hub.fetch(&[tip], have, into),
+            Want::Objects(ids) => hub.fetch(ids, None, into),
+        };
+        match fetched {
             Ok(()) => {
                 self.conversation = Some(hub);
                 Ok(())

@@ -8,7 +8,7 @@ use std::io::Read;
 use super::goal::{Goal, Observed, Step};
 pub use crate::api::object::{NewObject, Object, ObjectKind};
 use crate::api::{
-    Oid, Result, Spec,
+    DeviceId, Oid, Result, Spec,
     ledger::{Floor, Generation, HubTraits, Record},
 };
 
@@ -75,13 +75,13 @@ pub trait Quarantine: Objects {
     /// `PackTooLarge`, `PackInvalid`; `DiskFull`, `StateReadOnly`, `StateFailed`; what the reader fails with.
     fn ingest(&mut self, pack: &mut dyn Read) -> Result<()>;
 
-    /// Checks that the tip's tree is complete, makes everything durable and part of the store, and returns the
-    /// generation that holds it. When this returns, a power cut cannot lose it.
+    /// Checks that all is there which the device reads of the tip, makes it durable and part of the store, and returns
+    /// the generation that holds it. When this returns, a power cut cannot lose it.
     ///
     /// # Errors
     ///
-    /// `PackInvalid` if an object of the tip's tree is missing; `DiskFull`, `StateReadOnly`, `StateFailed`.
-    fn promote(self: Box<Self>, tip: Oid) -> Result<Generation>;
+    /// `PackInvalid` if an object is missing that the device reads; `DiskFull`, `StateReadOnly`, `StateFailed`.
+    fn promote(self: Box<Self>, tip: Oid, device: &DeviceId) -> Result<Generation>;
 }
 
 /// What the hub says of the two refs that concern this device.
@@ -91,6 +91,25 @@ pub struct Listing {
     pub branch: Oid,
     /// The device's own status ref.
     pub status: Option<Oid>,
+}
+
+/// What a fetch is to bring.
+#[derive(Clone, Copy, Debug)]
+pub enum Want<'a> {
+    /// A commit alone, with all that its tree holds.
+    Whole(Oid),
+    /// What a device reads of a commit, and how that follows from one it has.
+    Tip {
+        /// The commit. Of its tree come the papers (`exchange.yaml`, `reset.yaml` and their signatures), the trees on
+        /// the way to `specs/<device>`, and all below that folder.
+        tip: Oid,
+        /// With it, all commits come that the tip reaches and it does not, each with its root tree.
+        have: Option<Oid>,
+        /// Who reads.
+        device: &'a DeviceId,
+    },
+    /// Trees and blobs, each without what it names.
+    Objects(&'a [Oid]),
 }
 
 /// The way to the hub and back. One [`list`](Link::list) opens a conversation, [`close`](Link::close) ends it.
@@ -103,14 +122,15 @@ pub trait Link {
     /// `RepositoryEmpty`, `BranchNotFound`, `ProtocolV2Required`, `ProtocolError`, `Stopped`.
     fn list(&mut self) -> Result<Listing>;
 
-    /// Fetches `want` into the quarantine: alone with its tree where `have` is `None` (depth 1), else with all
-    /// commits between `have` and it, as a thin pack against `have`'s tree. It may be any commit that the hub has, one
-    /// of the device's own statuses too. Only after `list`; after an error, only after another one.
+    /// Fetches what is wanted into the quarantine, where more may come along and what is there already is not sent. The
+    /// commit may be any that the hub has, one of the device's own statuses too; the one that the device has is there,
+    /// with what the device reads of it. Only after `list`; after an error, only after another one.
     ///
     /// # Errors
     ///
-    /// `CommitNotFound` if the hub does not have `want`; those of `list` and of [`Quarantine::ingest`].
-    fn fetch(&mut self, want: Oid, have: Option<Oid>, into: &mut dyn Quarantine) -> Result<()>;
+    /// `CommitNotFound` if the hub does not have what is asked for by name; `PackInvalid` if it leaves out some of it;
+    /// those of `list` and of [`Quarantine::ingest`].
+    fn fetch(&mut self, want: Want<'_>, into: &mut dyn Quarantine) -> Result<()>;
 
     /// Sends the objects and moves the device's status ref from `old` to `new`, if it is still at `old`.
     ///

@@ -3,10 +3,10 @@
 use giter_edge::{
     api::{Oid, Reason, ledger::Generation, limits},
     git::graph,
-    reconcile::ports::{Link, NewObject, Quarantine, Store},
+    reconcile::ports::{Link, NewObject, Quarantine, Store, Want},
 };
 
-use crate::support::snapshot;
+use crate::support::{device, reads, snapshot};
 
 /// A hub, from the other side.
 pub(crate) trait Hub {
@@ -57,10 +57,10 @@ fn the_first_fetch_is_one_commit_deep(hub: &mut dyn Hub, store: &mut dyn Store) 
     let mut link = hub.link();
     assert_eq!(link.list().unwrap().branch, tip);
     let mut quarantine = store.quarantine(&Generation::default()).unwrap();
-    link.fetch(tip, None, &mut *quarantine).unwrap();
+    link.fetch(reads(tip, None), &mut *quarantine).unwrap();
     assert!(!quarantine.has(first).unwrap());
     assert_eq!(read(&*quarantine, tip), ["two", "kind: File\n"]);
-    quarantine.promote(tip).unwrap();
+    quarantine.promote(tip, device()).unwrap();
 }
 
 fn a_later_fetch_brings_every_commit_between(hub: &mut dyn Hub, store: &mut dyn Store) {
@@ -69,8 +69,8 @@ fn a_later_fetch_brings_every_commit_between(hub: &mut dyn Hub, store: &mut dyn 
     let mut link = hub.link();
     link.list().unwrap();
     let mut quarantine = store.quarantine(&Generation::default()).unwrap();
-    link.fetch(have, None, &mut *quarantine).unwrap();
-    let base = quarantine.promote(have).unwrap();
+    link.fetch(reads(have, None), &mut *quarantine).unwrap();
+    let base = quarantine.promote(have, device()).unwrap();
     link.close();
     drop(link);
     let between = hub.commit("main", &[("a", "two"), ("b", "same")]);
@@ -78,12 +78,12 @@ fn a_later_fetch_brings_every_commit_between(hub: &mut dyn Hub, store: &mut dyn 
     let mut link = hub.link();
     assert_eq!(link.list().unwrap().branch, tip);
     let mut quarantine = store.quarantine(&base).unwrap();
-    link.fetch(tip, Some(have), &mut *quarantine).unwrap();
+    link.fetch(reads(tip, Some(have)), &mut *quarantine).unwrap();
     assert_eq!(graph::lineage(&*quarantine, tip).unwrap().unwrap().parents, [between]);
     assert_eq!(graph::lineage(&*quarantine, between).unwrap().unwrap().parents, [have]);
     assert_eq!(read(&*quarantine, between), ["two", "same"]);
     assert_eq!(read(&*quarantine, tip), ["three", "same"]);
-    quarantine.promote(tip).unwrap();
+    quarantine.promote(tip, device()).unwrap();
 }
 
 fn a_rewound_tip_is_brought_too(hub: &mut dyn Hub, store: &mut dyn Store) {
@@ -92,14 +92,14 @@ fn a_rewound_tip_is_brought_too(hub: &mut dyn Hub, store: &mut dyn Store) {
     let mut link = hub.link();
     link.list().unwrap();
     let mut quarantine = store.quarantine(&Generation::default()).unwrap();
-    link.fetch(have, None, &mut *quarantine).unwrap();
-    let base = quarantine.promote(have).unwrap();
+    link.fetch(reads(have, None), &mut *quarantine).unwrap();
+    let base = quarantine.promote(have, device()).unwrap();
     drop(link);
     hub.rewind(old);
     let mut link = hub.link();
     assert_eq!(link.list().unwrap().branch, old);
     let mut quarantine = store.quarantine(&base).unwrap();
-    link.fetch(old, Some(have), &mut *quarantine).unwrap();
+    link.fetch(reads(old, Some(have)), &mut *quarantine).unwrap();
     assert!(quarantine.has(old).unwrap());
 }
 
@@ -126,7 +126,7 @@ fn a_status_is_fetched_by_its_name(hub: &mut dyn Hub, store: &mut dyn Store) {
     let mut link = hub.link();
     let status = link.list().unwrap().status.unwrap();
     let mut quarantine = store.quarantine(&Generation::default()).unwrap();
-    link.fetch(status, None, &mut *quarantine).unwrap();
+    link.fetch(Want::Whole(status), &mut *quarantine).unwrap();
     assert_eq!(read(&*quarantine, status), ["status two"]);
     assert!(!quarantine.has(first[2].id).unwrap());
 }
@@ -138,11 +138,11 @@ fn what_the_hub_lacks_is_said(hub: &mut dyn Hub, store: &mut dyn Store) {
     link.list().unwrap();
     let mut quarantine = store.quarantine(&Generation::default()).unwrap();
     for have in [None, Some(tip)] {
-        assert_eq!(link.fetch(absent, have, &mut *quarantine).unwrap_err().reason(), Reason::CommitNotFound);
+        assert_eq!(link.fetch(reads(absent, have), &mut *quarantine).unwrap_err().reason(), Reason::CommitNotFound);
         link.list().unwrap();
     }
     // A tip comes whole to a device whose last commit the hub lacks.
-    link.fetch(tip, Some(absent), &mut *quarantine).unwrap();
+    link.fetch(reads(tip, Some(absent)), &mut *quarantine).unwrap();
     assert_eq!(read(&*quarantine, tip), ["one"]);
 }
 

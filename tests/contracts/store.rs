@@ -7,7 +7,7 @@ use giter_edge::{
     reconcile::ports::{NewObject, Store},
 };
 
-use crate::support::{blob, commit, snapshot, tree};
+use crate::support::{blob, commit, device, snapshot, tree};
 
 /// Makes the bytes that the store's quarantine takes in.
 pub(crate) type Pack<'a> = &'a dyn Fn(&[NewObject]) -> Vec<u8>;
@@ -37,7 +37,7 @@ pub(crate) fn advance(
 ) -> Result<Generation> {
     let mut quarantine = store.quarantine(base)?;
     quarantine.ingest(&mut pack(new).as_slice())?;
-    quarantine.promote(tip)
+    quarantine.promote(tip, device())
 }
 
 fn assert_holds(store: &dyn Store, generation: &Generation, objects: &[NewObject]) {
@@ -81,7 +81,7 @@ fn a_quarantine_sees_its_base(store: &mut dyn Store, pack: Pack<'_>) {
     for object in old.iter().chain(&new) {
         assert_eq!(quarantine.read(object.id, limits::OBJECT_BYTES).unwrap().as_ref(), Some(&object.object));
     }
-    let generation = quarantine.promote(new[2].id).unwrap();
+    let generation = quarantine.promote(new[2].id, device()).unwrap();
     assert_holds(store, &generation, &new);
     assert_holds(store, &generation, &old[..1]);
     assert_holds(store, &base, &old);
@@ -138,7 +138,7 @@ fn what_is_no_pack_is_refused(store: &mut dyn Store, pack: Pack<'_>) {
         assert!(!quarantine.has(objects[0].id).unwrap());
     }
     quarantine.ingest(&mut whole.as_slice()).unwrap();
-    let generation = quarantine.promote(objects[2].id).unwrap();
+    let generation = quarantine.promote(objects[2].id, device()).unwrap();
     assert_holds(store, &generation, &objects);
 }
 

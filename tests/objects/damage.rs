@@ -12,12 +12,12 @@ use giter_edge::{
     reconcile::ports::{NewObject, Store},
 };
 
-use crate::support::snapshot;
+use crate::support::{device, snapshot};
 
 fn advance(store: &mut PackStore, base: &Generation, objects: &[NewObject]) -> Generation {
     let mut quarantine = store.quarantine(base).unwrap();
     quarantine.ingest(&mut pack::write(objects).unwrap().as_slice()).unwrap();
-    quarantine.promote(objects[2].id).unwrap()
+    quarantine.promote(objects[2].id, device()).unwrap()
 }
 
 fn files(store: &Path) -> Vec<PathBuf> {

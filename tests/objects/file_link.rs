@@ -10,7 +10,7 @@ use giter_edge::{
 };
 
 use crate::{
-    support::{blob, git, git_oid, snapshot},
+    support::{blob, device, git, git_oid, reads, snapshot},
     thin::repository,
 };
 
@@ -26,8 +26,8 @@ fn fetch(path: &Path, store: &Path) -> Result<usize> {
     let tip = link.list()?.branch;
     let mut store = PackStore::open(store).unwrap();
     let mut quarantine = store.quarantine(&Generation::default())?;
-    link.fetch(tip, None, &mut *quarantine)?;
-    let generation = quarantine.promote(tip)?;
+    link.fetch(reads(tip, None), &mut *quarantine)?;
+    let generation = quarantine.promote(tip, device())?;
     let reader = store.objects(&generation)?;
     let tree = giter_edge::git::graph::lineage(&*reader, tip)?.unwrap().tree;
     Ok(1 + giter_edge::git::graph::below(&*reader, tree, &mut Default::default())?.len())
@@ -136,14 +136,14 @@ fn a_merge_brings_both_sides() {
     link.list().unwrap();
     let mut store = PackStore::open(&store).unwrap();
     let mut quarantine = store.quarantine(&Generation::default()).unwrap();
-    link.fetch(have, None, &mut *quarantine).unwrap();
-    let base = quarantine.promote(have).unwrap();
+    link.fetch(reads(have, None), &mut *quarantine).unwrap();
+    let base = quarantine.promote(have, device()).unwrap();
     let mut quarantine = store.quarantine(&base).unwrap();
-    link.fetch(tip, Some(have), &mut *quarantine).unwrap();
+    link.fetch(reads(tip, Some(have)), &mut *quarantine).unwrap();
     let lineage = giter_edge::git::graph::lineage(&*quarantine, tip).unwrap().unwrap();
     assert_eq!(lineage.parents, [have, side]);
     assert!(quarantine.has(side).unwrap());
-    quarantine.promote(tip).unwrap();
+    quarantine.promote(tip, device()).unwrap();
 }
 
 fn publish(path: &Path, old: Option<Oid>, content: &[u8]) -> Result<Oid> {

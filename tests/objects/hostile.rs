@@ -10,7 +10,7 @@ use giter_edge::{
 
 use crate::{
     support::{
-        blob,
+        blob, device,
         packfile::{REF_DELTA, entry, number, sealed},
     },
     thin::{deep_one, repository, thin},
@@ -247,7 +247,7 @@ fn no_turned_bit_is_taken_for_sound_or_panics() {
     let mut store = PackStore::open(&folder.path().join("store")).unwrap();
     let mut quarantine = store.quarantine(&Generation::default()).unwrap();
     quarantine.ingest(&mut deep_one(folder.path(), commits[0]).as_slice()).unwrap();
-    let base = quarantine.promote(commits[0]).unwrap();
+    let base = quarantine.promote(commits[0], device()).unwrap();
     let pack = thin(folder.path(), commits[2], commits[0], &["--delta-base-offset"]);
     for at in 0..pack.len() {
         let mut turned = pack.clone();
@@ -257,7 +257,7 @@ fn no_turned_bit_is_taken_for_sound_or_panics() {
         // With the checksum made right again only what it holds can give it away.
         turned.truncate(pack.len() - 20);
         if quarantine.ingest(&mut sealed(turned).as_slice()).is_ok() {
-            let _ = quarantine.promote(commits[2]);
+            let _ = quarantine.promote(commits[2], device());
         }
     }
 }

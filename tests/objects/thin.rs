@@ -8,7 +8,7 @@ use giter_edge::{
     reconcile::ports::{ObjectKind, Objects, Store},
 };
 
-use crate::support::{git, git_oid, git_with};
+use crate::support::{device, git, git_oid, git_with};
 
 /// Text that does not compress away, in which one line differs by version.
 pub(crate) fn text(seed: u32, version: u32) -> String {
@@ -70,14 +70,14 @@ fn thin_packs_of_git_are_completed() {
         let mut store = PackStore::open(&folder.path().join(format!("store-{}", options.len()))).unwrap();
         let mut quarantine = store.quarantine(&Generation::default()).unwrap();
         quarantine.ingest(&mut deep_one(&work, commits[0]).as_slice()).unwrap();
-        let mut base = quarantine.promote(commits[0]).unwrap();
+        let mut base = quarantine.promote(commits[0], device()).unwrap();
         for range in [&commits[0..2], &commits[1..7], &commits[6..12]] {
             let (have, want) = (range[0], range[range.len() - 1]);
             let pack = thin(&work, want, have, options);
             assert!(pack.len() < 400 * range.len(), "{} bytes are not thin", pack.len());
             let mut quarantine = store.quarantine(&base).unwrap();
             quarantine.ingest(&mut pack.as_slice()).unwrap();
-            base = quarantine.promote(want).unwrap();
+            base = quarantine.promote(want, device()).unwrap();
             assert_whole(&*store.objects(&base).unwrap(), want, &work);
         }
         assert_eq!(store.recover(&[&base]).unwrap(), [true]);

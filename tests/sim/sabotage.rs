@@ -4,7 +4,7 @@ use std::io::Read;
 
 use giter_edge::{
     api::{
-        Oid, Result,
+        DeviceId, Oid, Result,
         board::Level::High,
         ledger::{Generation, LastStatus, Record},
     },
@@ -100,7 +100,7 @@ impl Quarantine for Unpromoted<'_> {
         self.0.ingest(pack)
     }
 
-    fn promote(self: Box<Self>, tip: Oid) -> Result<Generation> {
+    fn promote(self: Box<Self>, tip: Oid, _device: &DeviceId) -> Result<Generation> {
         Ok(Generation { packs: vec![tip] })
     }
 }

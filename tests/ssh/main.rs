@@ -55,7 +55,7 @@ use std::{io::Read, time::Duration};
 
 use common::sshd::Server;
 use giter_edge::{
-    api::{Error, Oid, Reason, Result, ledger::Generation},
+    api::{DeviceId, Error, Oid, Reason, Result, ledger::Generation},
     codec::config::SshClient,
     reconcile::ports::{Object, ObjectKind, Objects, Quarantine},
 };
@@ -80,7 +80,7 @@ impl Quarantine for Recorder {
         read.map(|_| ()).map_err(|e| Error::new(Reason::PackInvalid, "half a pack").caused_by(e))
     }
 
-    fn promote(self: Box<Self>, _tip: Oid) -> Result<Generation> {
+    fn promote(self: Box<Self>, _tip: Oid, _device: &DeviceId) -> Result<Generation> {
         unreachable!("a link does not promote")
     }
 }

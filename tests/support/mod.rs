@@ -7,13 +7,25 @@ pub(crate) mod packfile;
 use std::{
     path::Path,
     process::{Command, Stdio},
+    sync::LazyLock,
 };
 
 use giter_edge::{
-    api::Oid,
+    api::{DeviceId, Oid},
     git::pack,
-    reconcile::ports::{NewObject, Object, ObjectKind},
+    reconcile::ports::{NewObject, Object, ObjectKind, Want},
 };
+
+/// The device that reads.
+pub(crate) fn device() -> &'static DeviceId {
+    static DEVICE: LazyLock<DeviceId> = LazyLock::new(|| "dev".parse().unwrap());
+    &DEVICE
+}
+
+/// What the device reads of a commit.
+pub(crate) fn reads(tip: Oid, have: Option<Oid>) -> Want<'static> {
+    Want::Tip { tip, have, device: device() }
+}
 
 /// An object with its name.
 pub(crate) fn object(kind: ObjectKind, data: &[u8]) -> NewObject {

@@ -34,18 +34,18 @@ impl Agent {
         // A fetch that failed has ended the conversation.
         ports.link.list()?;
         let mut quarantine = self.quarantine_at_floor(ports.store)?;
-        ports.link.fetch(tip, None, &mut *quarantine)?;
+        ports.link.fetch(self.want(tip, None), &mut *quarantine)?;
         let permit = match Permit::at(tip, &self.trust(), &*quarantine) {
             Ok(Some(permit)) => permit,
             Ok(None) => return Err(refusal),
             Err(why) => return Err(not_allowed(refusal, why)),
         };
         let commit = permit.reset.commit;
-        match ports.link.fetch(commit, None, &mut *quarantine) {
+        match ports.link.fetch(self.want(commit, None), &mut *quarantine) {
             Err(why) if why.reason() == Reason::CommitNotFound => return Err(not_allowed(refusal, why)),
             fetched => fetched?,
         }
-        ports.link.fetch(tip, Some(commit), &mut *quarantine)?;
+        ports.link.fetch(self.want(tip, Some(commit)), &mut *quarantine)?;
         let verified = match permit.verify(tip, &self.trust(), &*quarantine) {
             Err(why) if matches!(why.reason(), Reason::NotFastForward | Reason::Rewound) => {
                 return Err(not_allowed(refusal, why));
@@ -53,7 +53,7 @@ impl Agent {
             verified => verified?,
         };
         let judged = self.judge(verified, &*quarantine, &ports.seal.key(), ports.board)?;
-        let generation = quarantine.promote(tip)?;
+        let generation = quarantine.promote(tip, &self.settings.device)?;
         let accepted = self.accept(ports, judged, generation, own)?;
         let Permit { reset, signer } = permit;
         let news = format!(

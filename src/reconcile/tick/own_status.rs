@@ -14,7 +14,12 @@ use crate::{
         ledger::{Accepted, Record},
     },
     codec::pubkey::PublicKey,
-    reconcile::{chain::Own, decode::decode, ports::Listing, verify::verify},
+    reconcile::{
+        chain::Own,
+        decode::decode,
+        ports::{Listing, Want},
+        verify::verify,
+    },
 };
 
 impl Agent {
@@ -64,7 +69,7 @@ impl Agent {
 
     fn fetch_status(&self, ports: &mut Ports<'_>, hub: Oid) -> Result<Own> {
         let mut quarantine = ports.store.quarantine(&Default::default())?;
-        if let Err(error) = ports.link.fetch(hub, None, &mut *quarantine) {
+        if let Err(error) = ports.link.fetch(Want::Whole(hub), &mut *quarantine) {
             // Who may write the ref must not keep the specs from being followed by what he puts there.
             let is_its_fault = |reason| {
                 use Reason::{BadCommit, BadTreeEntry, CommitNotFound, FileTooLarge, PackInvalid, PackTooLarge};
@@ -93,7 +98,7 @@ impl Agent {
         let Some(tip) = own.claim.observed_revision else { return Ok(()) };
         let floor = self.record.tip.as_ref().map(|tip| tip.commit);
         let mut quarantine = ports.store.quarantine(&self.record.generation)?;
-        ports.link.fetch(tip, floor, &mut *quarantine).map_err(|error| gone(tip, error))?;
+        ports.link.fetch(self.want(tip, floor), &mut *quarantine).map_err(|error| gone(tip, error))?;
         let verified = match verify(tip, &self.trust(), &*quarantine) {
             Ok(verified) => verified,
             // What the record has is the later one.
@@ -108,7 +113,7 @@ impl Agent {
         if exchange.is_some() {
             self.check_is_of_exchange(exchange.as_ref())?;
         }
-        let generation = quarantine.promote(tip)?;
+        let generation = quarantine.promote(tip, &self.settings.device)?;
         let record = follow(with_tip(self.record.clone(), &verified, generation, exchange), own);
         self.reinstate(ports, record)?;
         self.has_taken_up = true;

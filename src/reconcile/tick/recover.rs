@@ -34,8 +34,8 @@ impl Agent {
     pub(super) fn restore(&mut self, ports: &mut Ports<'_>) -> Result<()> {
         let Some(tip) = self.record.tip.clone() else { return Ok(()) };
         let mut quarantine = ports.store.quarantine(&Default::default())?;
-        ports.link.fetch(tip.commit, None, &mut *quarantine).map_err(|error| gone(tip.commit, error))?;
-        let generation = quarantine.promote(tip.commit)?;
+        ports.link.fetch(self.want(tip.commit, None), &mut *quarantine).map_err(|error| gone(tip.commit, error))?;
+        let generation = quarantine.promote(tip.commit, &self.settings.device)?;
         self.reinstate(ports, Record { generation, previous: None, ..self.record.clone() })
     }
 

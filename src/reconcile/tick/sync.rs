@@ -12,7 +12,7 @@ use crate::{
         approval,
         chain::Own,
         decode::decode,
-        ports::{Board, Objects},
+        ports::{Board, Objects, Want},
         verify::{Permit, Reads, Trust, Verified, verify},
     },
 };
@@ -53,7 +53,7 @@ impl Agent {
     /// Takes a new tip through quarantine; when this returns well, it is accepted and durable.
     fn consider(&mut self, ports: &mut Ports<'_>, tip: Oid, floor: Option<Oid>) -> Result<Accepted> {
         let mut quarantine = ports.store.quarantine(&self.record.generation)?;
-        let fetched = ports.link.fetch(tip, floor, &mut *quarantine);
+        let fetched = ports.link.fetch(self.want(tip, floor), &mut *quarantine);
         let is_there = fetched.is_ok();
         let judged = fetched.and_then(|()| {
             let verified = verify(tip, &self.trust(), &*quarantine)?;
@@ -69,10 +69,15 @@ impl Agent {
             }
             judged => {
                 let judged = judged?;
-                let generation = quarantine.promote(tip)?;
+                let generation = quarantine.promote(tip, &self.settings.device)?;
                 self.accept(ports, judged, generation, None)
             }
         }
+    }
+
+    /// A commit as far as this device reads it, and how it follows from one that it has.
+    pub(super) fn want(&self, tip: Oid, have: Option<Oid>) -> Want<'_> {
+        Want::Tip { tip, have, device: &self.settings.device }
     }
 
     /// Makes a tip that was judged the accepted one; when this returns well, that is durable. It is the last that the

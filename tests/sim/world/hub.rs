@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use giter_edge::{
     api::{Error, Oid, Reason, Result, ledger::HubTraits, limits},
     git::{graph, pack},
-    reconcile::ports::{Link, Listing, NewObject, ObjectKind, Quarantine},
+    reconcile::ports::{Link, Listing, NewObject, ObjectKind, Quarantine, Want},
 };
 
 use super::{
@@ -58,6 +58,13 @@ impl Hub {
         names.iter().zip(objects).map(|(&(id, _), object)| Ok(NewObject { id, object: object? })).collect()
     }
 
+    /// Single objects.
+    fn named(&self, ids: &[Oid]) -> Result<Vec<NewObject>> {
+        let missing = || Error::new(Reason::CommitNotFound, "the hub has no such object");
+        let object = |&id| Ok(NewObject { id, object: self.objects.0.get(&id).ok_or_else(missing)?.clone() });
+        ids.iter().map(object).collect()
+    }
+
     /// A commit and all that it descends from.
     fn ancestors(&self, commit: Oid) -> Result<HashSet<Oid>> {
         let (mut found, mut next) = (HashSet::new(), vec![commit]);
@@ -91,12 +98,16 @@ impl Link for SimLink {
         }
     }
 
-    fn fetch(&mut self, want: Oid, have: Option<Oid>, into: &mut dyn Quarantine) -> Result<()> {
+    fn fetch(&mut self, want: Want<'_>, into: &mut dyn Quarantine) -> Result<()> {
         let world = self.0.powered()?;
         if world.hub.unreachable {
             return Err(unreachable());
         }
-        let pack = store::write(&world.hub.between(want, have)?);
+        let pack = store::write(&match want {
+            Want::Whole(commit) => world.hub.between(commit, None)?,
+            Want::Tip { tip, have, .. } => world.hub.between(tip, have)?,
+            Want::Objects(ids) => world.hub.named(ids)?,
+        });
         drop(world);
         into.ingest(&mut pack.as_slice())
     }

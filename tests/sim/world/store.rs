@@ -9,7 +9,7 @@ use std::{
 };
 
 use giter_edge::{
-    api::{Error, Oid, Reason, Result, ledger::Generation, limits},
+    api::{DeviceId, Error, Oid, Reason, Result, ledger::Generation, limits},
     git::{graph, pack},
     reconcile::ports::{NewObject, Object, ObjectKind, Objects, Quarantine, Store},
 };
@@ -185,7 +185,7 @@ impl Quarantine for Intake {
         Ok(())
     }
 
-    fn promote(self: Box<Self>, tip: Oid) -> Result<Generation> {
+    fn promote(self: Box<Self>, tip: Oid, _device: &DeviceId) -> Result<Generation> {
         let missing = || Error::new(Reason::PackInvalid, format!("the commit {tip} is missing"));
         let tree = graph::lineage(&self.all, tip)?.ok_or_else(missing)?.tree;
         let mut names = graph::below(&self.all, tree, &mut HashSet::new())?;

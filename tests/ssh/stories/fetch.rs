@@ -8,6 +8,7 @@ use super::WAY;
 use crate::{
     Recorder,
     common::hub::{Hub, git, git_agrees, git_with},
+    support::reads,
 };
 
 /// A repository that takes packs in as a device does: it has what it fetched, and nothing before.
@@ -36,7 +37,7 @@ fn a_first_fetch_is_the_tip_alone_and_the_next_one_what_came_after_it() {
 
     assert_eq!(link.list().unwrap().branch, tip);
     let mut pack = Recorder::default();
-    link.fetch(tip, None, &mut pack).unwrap();
+    link.fetch(reads(tip, None), &mut pack).unwrap();
     let whole = take_in(&device, &pack, tip);
     assert!(!git_agrees(&device, &["cat-file", "-e", &before.to_string()]), "the history came along");
     assert_eq!(sshd.sessions(), 1, "a listing and a fetch take one connection");
@@ -45,7 +46,7 @@ fn a_first_fetch_is_the_tip_alone_and_the_next_one_what_came_after_it() {
     let next = hub.commit("main", "specs/dev/0002.yaml", "three");
     assert_eq!(link.list().unwrap().branch, next);
     let mut pack = Recorder::default();
-    link.fetch(next, Some(tip), &mut pack).unwrap();
+    link.fetch(reads(next, Some(tip)), &mut pack).unwrap();
     let thin = take_in(&device, &pack, tip);
     let since = git(&device, &["rev-list", &next.to_string(), &format!("^{tip}")]);
     assert_eq!(since, format!("{next}\n{middle}"), "a commit in between is missing");
@@ -61,13 +62,13 @@ fn what_the_hub_lacks_is_told_from_what_it_cannot_do() {
     let mut link = WAY.link(WAY.config(&sshd, &hub.path()));
     for have in [None, Some(tip)] {
         link.list().unwrap();
-        let error = link.fetch(absent, have, &mut Recorder::default()).unwrap_err();
+        let error = link.fetch(reads(absent, have), &mut Recorder::default()).unwrap_err();
         assert_eq!(error.reason(), Reason::CommitNotFound, "{error:?}");
     }
     // A device whose last commit the hub lacks is sent the tip all the same.
     link.list().unwrap();
     let mut pack = Recorder::default();
-    link.fetch(tip, Some(absent), &mut pack).unwrap();
+    link.fetch(reads(tip, Some(absent)), &mut pack).unwrap();
     take_in(&device(&hub), &pack, tip);
     link.close();
 }
@@ -91,6 +92,6 @@ fn a_fetch_of_what_the_hub_does_not_have_quotes_the_hub() {
     let (sshd, hub) = (WAY.start(), Hub::with_files(1));
     let mut link = WAY.link(WAY.config(&sshd, &hub.path()));
     link.list().unwrap();
-    let error = link.fetch(Oid::new([7; 20]), None, &mut Recorder::default()).unwrap_err();
+    let error = link.fetch(reads(Oid::new([7; 20]), None), &mut Recorder::default()).unwrap_err();
     assert!(error.one_line().contains("not our ref 0707070707"), "{}", error.one_line());
 }
