@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::{
-    Reads, Trust, Verified,
+    Permit, Reads, Trust, Verified,
     authority::{Authority, blob, short_digest},
     distrusted,
     history::History,
@@ -11,7 +11,7 @@ use super::{
     verify,
 };
 use crate::{
-    api::{Error, Oid, Policy, Reason, Result, ledger, ledger::Accepted, limits},
+    api::{DeviceId, Error, Oid, Policy, Reason, Result, ledger, ledger::Accepted, limits},
     codec::{
         charter::{self, Charter},
         pubkey::PublicKey,
@@ -55,6 +55,27 @@ impl<'a> Standing<'a> {
         let floor = self.floor.as_ref();
         verify(tip, &everything(floor, self.keyring, None), self.objects)?;
         verify(tip, &everything(floor, self.keyring, Some(now)), self.objects)
+    }
+
+    /// Proves a new tip that goes back where a reset at it lets every device: steps 10 and 11 for each of these, likewise
+    /// twice. `None` where the tip has no reset.
+    ///
+    /// A branch keeps no ledger: `seen` is the highest serial of a reset that devices may have seen on it.
+    ///
+    /// # Errors
+    ///
+    /// `DeviceNotFound` if the reset does not name one of the devices; those of [`Permit::at`] and [`Permit::verify`].
+    pub fn go_back(&self, tip: Oid, seen: u64, devices: &[DeviceId], now: i64) -> Result<Option<Verified>> {
+        let Some(floor) = self.floor.clone() else { return Ok(None) };
+        let floor = Accepted { reset: seen, ..floor };
+        let mut verified = None;
+        for now in [None, Some(now)] {
+            let trust = everything(Some(&floor), self.keyring, now);
+            let Some(permit) = Permit::at(tip, &trust, self.objects)? else { return Ok(None) };
+            devices.iter().try_for_each(|device| permit.check_names(device))?;
+            verified = Some(permit.verify(tip, &trust, self.objects)?);
+        }
+        Ok(verified)
     }
 
     /// Whether a commit is signed with a key that is trusted at a time, whatever it changes.
