@@ -32,7 +32,7 @@
 //!
 //! 10. The tip has a `reset.yaml`, which a root signed that the device trusts at its floor, or by its root file where it
 //!     knows of no charter; never one that the tip itself brings. It is for the device's exchange, names the device, and
-//!     its serial is above every one that the device has seen.
+//!     its serial is above every one that the device has seen. Who reads everything asks that of all who follow.
 //! 11. The tip descends from the commit that the reset names, and steps 4 to 9 hold from there on, with the dates and
 //!     the charter of the floor: who was let go since stays so.
 //!
@@ -78,7 +78,7 @@ use crate::{
 };
 
 pub use self::going_back::Permit;
-pub use self::standing::{Change, Standing, changes, signature};
+pub use self::standing::{Change, Followers, Standing, changes, signature};
 pub use crate::api::exchange::Policy;
 
 /// What a tip is held against.

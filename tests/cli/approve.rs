@@ -408,7 +408,7 @@ fn an_approval_that_cannot_be_signed_leaves_nothing() {
     let before = world.git(&["-C", "exchange", "rev-parse", "HEAD"]);
     world.git(&["-C", "exchange", "config", "user.signingkey", "/nonexistent"]);
     let ran = approve(&world, &["pump-07", "--yes"]);
-    assert_eq!(end(&ran), (Some(2), "GitFailed"), "{}", ran.all());
+    assert_eq!(end(&ran), (Some(2), "BadKeyFile"), "{}", ran.all());
     assert_eq!(world.git(&["-C", "exchange", "status", "--porcelain"]), "A  staged");
     assert_eq!(world.git(&["-C", "exchange", "rev-parse", "HEAD"]), before);
     assert_eq!(end(&approve(&world, &["pump-07", "--yes", "--key", "missing"])), (Some(2), "BadKeyFile"));

@@ -1,8 +1,8 @@
 //! `giterctl lint`: what a device would refuse, found before it is pushed.
 
-use std::os::unix::fs::symlink;
+use std::{fs, os::unix::fs::symlink};
 
-use super::support::{World, golden};
+use super::support::{OPS_KEY, OPS_PUB, World, golden, without_names};
 
 const HEAD: &str = "apiVersion: edge.giter.dev/v1alpha1\n";
 
@@ -48,6 +48,44 @@ fn findings_are_sorted_and_say_where() {
     golden("lint-name.txt", world.giterctl(&["lint", "-o", "name"]).all());
     golden("lint.json", world.giterctl(&["lint", "-o", "json"]).stdout);
     golden("lint.yaml", world.giterctl(&["lint", "-o", "yaml"]).stdout);
+}
+
+#[test]
+fn a_reset_is_one_that_devices_believe() {
+    let world = World::new();
+    world.identify();
+    world.write_key("ops.key", OPS_KEY);
+    world.write("ops.key.pub", OPS_PUB);
+    world.run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", "eve.key"]);
+    world.giterctl(&["init", "work", "--device", "edge-01", "--key", "ops.key"]).good();
+    world.giterctl(&["-C", "work", "reset", "edge-01", "--to", "HEAD"]).good();
+    let lint = || without_names(&world.giterctl(&["lint", "work"]).all());
+    assert!(lint().contains("nothing to object to\n"), "{}", lint());
+    let (good, seal) = (world.read("work/reset.yaml"), world.read("work/reset.yaml.sig"));
+    let sign = |text: &str, key: &str| {
+        world.write("work/reset.yaml", text);
+        fs::remove_file(world.path("work/reset.yaml.sig")).unwrap();
+        world.run("ssh-keygen", &["-q", "-Y", "sign", "-n", "giter-exchange", "-f", key, "work/reset.yaml"]);
+    };
+    sign(&good, "eve.key");
+    golden("lint-reset-stranger.txt", lint());
+    let (head, tail) = good.split_once("exchange: ").unwrap();
+    let bad = format!("{head}exchange: {}{}", "0".repeat(32), tail[32..].replace("serial: 1", "serial: 0"));
+    sign(&bad, "ops.key");
+    golden("lint-reset-wrong.txt", lint());
+    sign(&bad.replace("serial: 0", "serial: 1"), "ops.key");
+    golden("lint-reset-elsewhere.txt", lint());
+    world.write("work/reset.yaml", good.replace("serial: 1", "serial: 2"));
+    world.write("work/reset.yaml.sig", &seal);
+    assert!(lint().contains("reset.yaml: reset.yaml.sig has no signature by a root"), "{}", lint());
+    world.write("work/reset.yaml", &good);
+    world.write("work/reset.yaml.sig", "#".repeat((64 << 10) + 1));
+    assert!(lint().contains("reset.yaml.sig: it has more than 65536 bytes [FileTooLarge]"), "{}", lint());
+    fs::remove_file(world.path("work/reset.yaml.sig")).unwrap();
+    assert!(lint().contains("[UntrustedKey]"), "{}", lint());
+    world.write("elsewhere", &seal);
+    symlink("../elsewhere", world.path("work/reset.yaml.sig")).unwrap();
+    assert!(lint().contains("reset.yaml.sig: put the file itself here [BadTreeEntry]"), "{}", lint());
 }
 
 #[test]

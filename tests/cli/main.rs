@@ -11,6 +11,7 @@ mod device;
 mod enroll;
 mod forge;
 mod get;
+mod going_back;
 mod help;
 mod history;
 mod hub;

@@ -102,6 +102,7 @@ fn a_root_takes_devices_back() {
     let world = gone_back();
     restore_hub(&world);
     assert_eq!(refusal(&world).as_deref(), Some("Rewound"));
+    assert!(verdict(&world).contains("reason: RevisionUnproven\n"), "nobody has allowed that yet");
     let ran = reset(&world, &["pump-07", "site-a/**", "--to", "HEAD", "--key", "ops.key", "--name", "hub-restored"]);
     golden("reset.txt", without_names(&world.without_dir(&ran.all())));
     golden("reset.yaml", without_names(&world.read("exchange/reset.yaml")));
@@ -111,6 +112,8 @@ fn a_root_takes_devices_back() {
     assert!(ran.stderr.contains("went back to "), "{}", ran.stderr);
     let told = world.git(&["-C", "hub.git", "log", "-1", "--format=%B", "refs/giter/status/pump-07"]);
     assert!(told.contains("as the reset hub-restored with serial 1 allows, signed by ops@plant-7"), "{told}");
+    let said = verdict(&world);
+    assert!(said.contains("Proven") && said.ends_with("ended with 0\n"), "{said}");
     publish(&world, "on top");
     assert_eq!(refusal(&world), None);
     // The serial is spent: what does not go forward from here is refused again.

@@ -23,7 +23,7 @@ use giter_edge::api::Oid;
 
 use crate::{
     forge::{self, Kind, Object},
-    recipe::{Charter, Commit, Entry, Lie, Seal, Tree},
+    recipe::{Charter, Commit, Entry, Lie, Reset, Seal, Tree},
     seal,
 };
 
@@ -83,6 +83,7 @@ impl Exchange {
             self.blob(&blob.name, &blob.text.repeat(blob.times));
         }
         lie.charter.iter().for_each(|charter| self.charter(charter));
+        lie.reset.iter().for_each(|reset| self.reset(reset));
         lie.tree.iter().for_each(|tree| self.tree(tree));
         lie.commit.iter().for_each(|commit| self.commit(commit));
         for tag in &lie.tag {
@@ -190,6 +191,30 @@ impl Exchange {
         self.put(name, Kind::Blob, whole(&text));
     }
 
+    /// The blobs of a reset and its signatures, and a tree with them.
+    fn reset(&mut self, reset: &Reset) {
+        let Reset { name, serial, devices, namespace, .. } = reset;
+        let mut text = format!(
+            "{RESET}  exchange: {ID}\n  serial: {serial}\n  devices: [{devices}]\n  commit: \"{}\"\n",
+            self.id(&reset.to)
+        );
+        replace(&mut text, &reset.edit);
+        let seal = |key: &String| Seal { key: key.clone(), namespace: namespace.clone(), ..Seal::default() };
+        let armours = reset.by.iter().map(|key| seal::armour(&seal(key), text.as_bytes(), &self.folder));
+        let armours: String = armours.collect();
+        replace(&mut text, &reset.tamper);
+        let mut entries = entries(&self.objects[&reset.tree]);
+        for (path, content) in [("reset.yaml", text), ("reset.yaml.sig", armours)] {
+            if !content.is_empty() {
+                let blob = format!("{name}:{path}");
+                self.put(&blob, Kind::Blob, content.into_bytes());
+                entries.push((b"100644".to_vec(), path.as_bytes().to_vec(), self.id(&blob)));
+            }
+        }
+        sort(&mut entries);
+        self.put(name, Kind::Tree, forge::tree(&entries));
+    }
+
     /// The entries of the exchange's folders, with this manifest in the device's.
     fn standard(&self, manifest: &str) -> BTreeMap<&'static str, Entries> {
         let file = |name: &str, is: &str| (b"100644".to_vec(), name.as_bytes().to_vec(), self.id(is));
@@ -261,16 +286,7 @@ impl Exchange {
 
     /// The entries that a folder of the exchange has.
     fn whole(&self, name: &str, place: &str) -> Entries {
-        let Some(object) = self.objects.get(&format!("{name}:{place}")) else { return Vec::new() };
-        let (mut entries, mut rest) = (Vec::new(), &object.data[..]);
-        while let Some(zero) = rest.iter().position(|byte| *byte == 0) {
-            let (head, tail) = rest.split_at(zero);
-            let space = head.iter().position(|byte| *byte == b' ').unwrap();
-            let id = Oid::new(tail[1..21].try_into().unwrap());
-            entries.push((head[..space].to_vec(), head[space + 1..].to_vec(), id));
-            rest = &tail[21..];
-        }
-        entries
+        self.objects.get(&format!("{name}:{place}")).map(entries).unwrap_or_default()
     }
 
     fn entry(&self, entry: &Entry) -> (Vec<u8>, Vec<u8>, Oid) {
@@ -346,6 +362,19 @@ fn replace(text: &mut String, edits: &[[String; 2]]) {
     }
 }
 
+/// The entries of a tree.
+fn entries(tree: &Object) -> Entries {
+    let (mut entries, mut rest) = (Vec::new(), &tree.data[..]);
+    while let Some(zero) = rest.iter().position(|byte| *byte == 0) {
+        let (head, tail) = rest.split_at(zero);
+        let space = head.iter().position(|byte| *byte == b' ').unwrap();
+        let id = Oid::new(tail[1..21].try_into().unwrap());
+        entries.push((head[..space].to_vec(), head[space + 1..].to_vec(), id));
+        rest = &tail[21..];
+    }
+    entries
+}
+
 /// Git's order: a folder sorts as if its name ended in a slash.
 fn sort(entries: &mut Entries) {
     entries.sort_by_key(|(mode, name, _)| {
@@ -392,6 +421,13 @@ metadata: {name: plant-7}
 spec:
   id: {id}
   branch: main
+";
+
+const RESET: &str = "\
+apiVersion: edge.giter.dev/v1alpha1
+kind: Reset
+metadata: {name: hub-restored}
+spec:
 ";
 
 /// Who may sign what in a chartered case, unless the charter says otherwise.

@@ -35,6 +35,8 @@ pub(crate) struct Lie {
     #[serde(default)]
     pub(crate) charter: Vec<Charter>,
     #[serde(default)]
+    pub(crate) reset: Vec<Reset>,
+    #[serde(default)]
     pub(crate) tree: Vec<Tree>,
     #[serde(default)]
     pub(crate) commit: Vec<Commit>,
@@ -169,6 +171,44 @@ pub(crate) struct Charter {
     pub(crate) mode: Option<String>,
     /// The mode of its signatures.
     pub(crate) signatures_mode: Option<String>,
+}
+
+/// A reset with its signatures, and a tree with both.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Reset {
+    /// Of the tree.
+    pub(crate) name: String,
+    /// The tree that it is put into.
+    pub(crate) tree: String,
+    pub(crate) serial: u64,
+    /// The patterns of devices, in YAML.
+    pub(crate) devices: String,
+    /// The commit that is gone back to.
+    pub(crate) to: String,
+    /// Replacements in what is signed.
+    pub(crate) edit: Vec<[String; 2]>,
+    /// Replacements in the reset after it was signed.
+    pub(crate) tamper: Vec<[String; 2]>,
+    /// The names of the keys that sign it; without one there is no file of signatures.
+    pub(crate) by: Vec<String>,
+    pub(crate) namespace: String,
+}
+
+impl Default for Reset {
+    fn default() -> Self {
+        Self {
+            name: "reset".into(),
+            tree: "changed".into(),
+            serial: 1,
+            devices: "pump-07".into(),
+            to: "base".into(),
+            edit: Vec::new(),
+            tamper: Vec::new(),
+            by: vec!["root".into()],
+            namespace: "giter-exchange".into(),
+        }
+    }
 }
 
 #[derive(Deserialize)]

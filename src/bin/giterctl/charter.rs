@@ -9,7 +9,7 @@ use giter_edge::{
         signers::Keyring,
         sshsig::{self, SigError},
     },
-    reconcile::verify::{Reads, Trust, Verified, verify},
+    reconcile::verify::{Permit, Reads, Trust, Verified, verify},
 };
 use sha2::{Digest, Sha256};
 
@@ -144,23 +144,43 @@ impl Papers {
     ///
     /// Those of [`verify`].
     pub(crate) fn follow(&self, git: &Git, tip: Oid, otherwise: &Keyring) -> Result<Verified> {
-        let own = self.charter.as_ref().filter(|_| self.check_signed().is_ok());
-        let in_force = own.map(|_| ledger::Charter {
+        let (floor, roots) = (self.floor_of(git)?, self.roots(otherwise));
+        judge(git, tip, Some(&floor), roots, &self.exchange)
+    }
+
+    /// That such a device goes back to a commit on top of it, by the reset there, from whatever it has accepted since.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Permit::at`].
+    pub(crate) fn allow(&self, git: &Git, tip: Oid, otherwise: &Keyring) -> Result<()> {
+        let (floor, keyring, exchange) = (self.floor_of(git)?, self.roots(otherwise), Some(&self.exchange.id));
+        let reads = Reads::Everything;
+        let trust =
+            Trust { floor: Some(&floor), previous: None, policy: Policy::Range, keyring, exchange, reads, now: None };
+        let permit = Permit::at(tip, &trust, &GitObjects::of(git)?)?;
+        permit.map(drop).ok_or_else(|| Error::new(Reason::Bug, "the commit has no reset"))
+    }
+
+    fn own(&self) -> Option<&Charter> {
+        self.charter.as_ref().filter(|_| self.check_signed().is_ok())
+    }
+
+    fn roots<'a>(&'a self, otherwise: &'a Keyring) -> &'a Keyring {
+        self.own().map_or(otherwise, |own| &own.roots)
+    }
+
+    /// What the device has accepted.
+    fn floor_of(&self, git: &Git) -> Result<ledger::Accepted> {
+        let charter = self.own().map(|_| ledger::Charter {
             serial: self.exchange.serial,
             blob: self.blob,
             sha256: Sha256::digest(self.text.as_bytes()).into(),
             // Accepted under another root file than the one of now, which names the charter's own roots.
             anchor: [0; 16],
         });
-        let floor = ledger::Accepted {
-            commit: self.commit,
-            tree: named(git, &format!("{}^{{tree}}", self.commit))?,
-            time: self.date,
-            signer: Box::default(),
-            charter: in_force,
-            reset: 0,
-        };
-        judge(git, tip, Some(&floor), own.map_or(otherwise, |own| &own.roots), &self.exchange)
+        let tree = named(git, &format!("{}^{{tree}}", self.commit))?;
+        Ok(ledger::Accepted { commit: self.commit, tree, time: self.date, signer: Box::default(), charter, reset: 0 })
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// A file, by its path from the top of the exchange, and what it is to hold.
-pub(crate) type Change = (&'static str, Vec<u8>);
+pub(crate) type Change = (String, Vec<u8>);
 
 /// A commit on top of HEAD that HEAD does not name yet.
 pub(crate) struct Proposal {
@@ -68,6 +68,23 @@ impl Proposal {
         self.id
     }
 
+    /// Takes the commit over where those who will judge it would: writes the files, and lets index and HEAD follow.
+    ///
+    /// # Errors
+    ///
+    /// The verdict's reason; those of [`Proposal::adopt`].
+    pub(crate) fn adopt_if<T>(&self, verdict: Result<T>) -> Result<()> {
+        verdict.map_err(|error| {
+            let refused = Error::new(error.reason(), "devices would refuse this change, so it was not committed");
+            let refused = match error.get_hint() {
+                Some(hint) => refused.hint(hint),
+                None => refused,
+            };
+            refused.caused_by(error)
+        })?;
+        self.adopt()
+    }
+
     /// Writes the files, and lets index and HEAD follow.
     ///
     /// # Errors
@@ -81,7 +98,7 @@ impl Proposal {
             for (bytes, file) in before {
                 let _ = bytes.map_or_else(|| fs::remove_file(&file).ok(), |bytes| write(&file, &bytes).ok());
             }
-            let paths = self.changes.iter().map(|(path, _)| *path);
+            let paths = self.changes.iter().map(|(path, _)| &**path);
             let _ = self.git.ask(&["reset", "-q", "--"].into_iter().chain(paths).collect::<Vec<_>>());
         })
     }

@@ -21,6 +21,7 @@ mod lint;
 mod objects;
 mod repository;
 mod reset;
+mod resets;
 mod roots;
 mod sign;
 mod statusfile;

@@ -8,7 +8,7 @@ use super::{
     verify,
 };
 use crate::{
-    api::{Error, Oid, Reason, Reset, Result, ledger::Accepted, limits},
+    api::{DeviceId, Error, Oid, Reason, Reset, Result, ledger::Accepted, limits},
     codec::reset,
     reconcile::ports::Objects,
 };
@@ -23,37 +23,50 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// Step 10: the reset at the tip, if it counts; `None` if there is none, or it is no device that asks. Of the history
-    /// the tip alone is read.
+    /// Step 10: the reset at the tip, if it counts; `None` if there is none. Of the history the tip alone is read. Whom it
+    /// names is looked at for a device; who reads everything knows better which devices there are.
     ///
     /// # Errors
     ///
     /// `PackInvalid` if the tip is not there; `UntrustedKey`, `ExchangeMismatch`, `DeviceNotFound`, `Rewound`; what is
     /// wrong with the manifest; what reading the objects fails with.
     pub fn at(tip: Oid, trust: &Trust<'_>, objects: &dyn Objects) -> Result<Option<Self>> {
-        let Reads::Device(device) = trust.reads else { return Ok(None) };
         let mut history = History::new(objects, trust.reads);
         let missing = || Error::new(Reason::PackInvalid, format!("the tip {} was not sent", tip.short()));
         let commit = history.commit(tip)?.cloned().ok_or_else(missing)?;
         let resets = history.scope_of_tree(commit.tree)?.resets;
         let mut authority = Authority::at_floor(trust, objects)?;
-        let at = trust.floor.map_or(0, |floor| floor.time).max(commit.date);
+        let at = trust.floor.map_or(0, |floor| floor.time).max(commit.date).max(trust.now.unwrap_or(0));
         if let Some(floor) = trust.floor
             && objects.has(floor.tree)?
         {
             authority.resume(history.scope_of_tree(floor.tree)?.papers, at, objects)?;
         }
         let Some((reset, signer)) = read(resets, &authority, at, objects)? else { return Ok(None) };
-        if !reset::names(&reset, device) {
-            let what = format!("the reset {} does not name {device}", reset.name);
-            return Err(Error::new(Reason::DeviceNotFound, what));
+        let permit = Self { reset, signer };
+        if let Reads::Device(device) = trust.reads {
+            permit.check_names(device)?;
         }
         let seen = trust.floor.map_or(0, |floor| floor.reset);
-        if reset.serial <= seen {
-            let what = format!("the reset {} has serial {}, and {seen} was seen already", reset.name, reset.serial);
+        let Reset { name, serial, .. } = &permit.reset;
+        if *serial <= seen {
+            let what = format!("the reset {name} has serial {serial}, and {seen} was seen already");
             return Err(Error::new(Reason::Rewound, what));
         }
-        Ok(Some(Self { reset, signer }))
+        Ok(Some(permit))
+    }
+
+    /// Step 10: that the reset names a device.
+    ///
+    /// # Errors
+    ///
+    /// `DeviceNotFound`.
+    pub fn check_names(&self, device: &DeviceId) -> Result<()> {
+        if reset::names(&self.reset, device) {
+            return Ok(());
+        }
+        let what = format!("the reset {} does not name {device}", self.reset.name);
+        Err(Error::new(Reason::DeviceNotFound, what))
     }
 
     /// Step 11: proves the tip from where the reset leads, with the dates and the charter of the floor. Where nothing

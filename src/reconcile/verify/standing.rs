@@ -1,9 +1,11 @@
 //! A branch's tip as the floor of who keeps no ledger: what the branch says now was let in before, so it counts.
 
+use std::collections::BTreeSet;
+
 use sha2::{Digest, Sha256};
 
 use super::{
-    Reads, Trust, Verified,
+    Permit, Reads, Trust, Verified,
     authority::{Authority, blob, short_digest},
     distrusted,
     history::History,
@@ -11,7 +13,7 @@ use super::{
     verify,
 };
 use crate::{
-    api::{Error, Oid, Policy, Reason, Result, ledger, ledger::Accepted, limits},
+    api::{DeviceId, Error, ExchangeId, Oid, Policy, Reason, Result, ledger, ledger::Accepted, limits},
     codec::{
         charter::{self, Charter},
         pubkey::PublicKey,
@@ -57,6 +59,26 @@ impl<'a> Standing<'a> {
         verify(tip, &everything(floor, self.keyring, Some(now)), self.objects)
     }
 
+    /// Proves a new tip that goes back where a reset at it lets all who follow: steps 10 and 11 for each of them, likewise
+    /// twice. `None` where the tip has no reset.
+    ///
+    /// # Errors
+    ///
+    /// `DeviceNotFound` if the reset does not name one of them; those of [`Permit::at`] and [`Permit::verify`].
+    pub fn go_back(&self, tip: Oid, followers: &Followers, now: i64) -> Result<Option<Verified>> {
+        let Followers { devices, exchange, seen } = followers;
+        let Some(floor) = self.floor.clone() else { return Ok(None) };
+        let floor = Accepted { reset: *seen, ..floor };
+        let mut verified = None;
+        for now in [None, Some(now)] {
+            let trust = Trust { exchange: exchange.as_ref(), ..everything(Some(&floor), self.keyring, now) };
+            let Some(permit) = Permit::at(tip, &trust, self.objects)? else { return Ok(None) };
+            devices.iter().try_for_each(|device| permit.check_names(device))?;
+            verified = Some(permit.verify(tip, &trust, self.objects)?);
+        }
+        Ok(verified)
+    }
+
     /// Whether a commit is signed with a key that is trusted at a time, whatever it changes.
     ///
     /// # Errors
@@ -72,6 +94,16 @@ impl<'a> Standing<'a> {
     pub fn holder(&self, key: &PublicKey, at: i64) -> Option<&str> {
         self.authority.holder(key, at).ok().map(|holder| holder.name)
     }
+}
+
+/// Who follows a branch, and what they hold a reset against: a branch keeps no ledger.
+pub struct Followers {
+    /// The devices that may have accepted its tip.
+    pub devices: BTreeSet<DeviceId>,
+    /// The exchange that they belong to, if that is known.
+    pub exchange: Option<ExchangeId>,
+    /// The highest serial of a reset that one of them may have seen.
+    pub seen: u64,
 }
 
 /// What two trees differ in, place by place.

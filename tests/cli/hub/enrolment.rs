@@ -10,6 +10,7 @@ use super::{PUMP, Site, device_yaml, key, open, request_ref};
 
 /// A commit that asks, where devices push from: its files, signed in a namespace, with a parent or none.
 struct Request<'a> {
+    device: String,
     entries: Vec<(&'a str, &'a str, String)>,
     signer: Option<SecretKey>,
     namespace: &'a str,
@@ -19,9 +20,14 @@ struct Request<'a> {
 impl Request<'_> {
     /// As `giterd enroll` makes it.
     fn of(asks: u8) -> Self {
+        Self::of_device(PUMP, asks)
+    }
+
+    fn of_device(device: &str, asks: u8) -> Self {
         let spec = format!("{{statusKeys: [{{key: \"{}\"}}]}}", open(&key(asks)));
         Self {
-            entries: vec![("100644", "device.yaml", device_yaml(PUMP, &spec))],
+            device: device.into(),
+            entries: vec![("100644", "device.yaml", device_yaml(device, &spec))],
             signer: Some(key(asks)),
             namespace: "git",
             parent: None,
@@ -38,7 +44,7 @@ impl Request<'_> {
         }
         let tree = object(ObjectKind::Tree, tree).unwrap();
         let parent = self.parent.map(|parent| format!("parent {parent}\n")).unwrap_or_default();
-        let who = format!("{PUMP} <{PUMP}@giter> 1700000000 +0000");
+        let who = format!("{0} <{0}@giter> 1700000000 +0000", self.device);
         let head = format!("tree {}\n{parent}author {who}\ncommitter {who}\n", tree.id);
         let tail = "\nlet me in\n";
         let signature = self.signer.as_ref().map(|signer| {
@@ -139,5 +145,11 @@ fn only_so_many_wait() {
     site.world().git_with(&update, refs(limits::ENROLMENTS).as_bytes());
     site.refuses("TooMany", &["1024 requests wait"], || Request::of(1).push(&site));
     site.hub(&["update-ref", "-d", "refs/giter/enroll/dev-0"]);
+    // Two at once would be one too many, and one alone is not.
+    let ask = |device| format!("{}:{}", Request::of_device(device, 1).make(&site), request_ref(device));
+    let both = ["dev-0", "dev-9999"].map(ask);
+    site.refuses("TooMany", &["1023 requests wait", "it brings 2"], || {
+        site.push_board(&both.each_ref().map(|to| &**to))
+    });
     site.accepted(&Request::of(1).push(&site));
 }

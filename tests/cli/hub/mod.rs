@@ -2,6 +2,7 @@
 
 mod branch;
 mod enrolment;
+mod going_back;
 mod install;
 mod refs;
 mod status;

@@ -12,7 +12,6 @@ mod request;
 mod source;
 
 use std::{
-    fs,
     io::{BufRead, IsTerminal, stdin},
     path::{Path, PathBuf},
 };
@@ -24,8 +23,8 @@ use giter_edge::{
 };
 use serde::Serialize;
 
-use self::{list::Standing, manifest::Before, publish::Tree, request::Request, source::Source};
-use crate::{chain::Reader, devices::Devices, git::Git, repository};
+use self::{list::Standing, manifest::Before, request::Request, source::Source};
+use crate::{chain::Reader, commit, devices::Devices, git::Git, repository};
 
 /// Approves a device that asks to be enrolled, or lists those that do
 #[derive(clap::Args)]
@@ -69,7 +68,7 @@ pub(crate) struct Args {
 
     /// The SSH key that signs [default: the one that git signs with]
     #[arg(long, value_name = "FILE")]
-    key: Option<PathBuf>,
+    key: Option<String>,
 
     /// Write the manifest, and leave the commit to you
     #[arg(long, conflicts_with = "push")]
@@ -135,13 +134,12 @@ fn reject(git: &Git, args: &Args, source: &Source<'_>, device: &DeviceId) -> Res
 }
 
 fn approve(git: &Git, args: &Args, source: &Source<'_>, device: &DeviceId, output: Output) -> Result<Exit> {
-    let tree = Tree::of(git)?;
-    let key = args.key.as_deref().map(absolute).transpose()?;
+    let tree = Git::at(&commit::top(git)?);
     let commit = source.find(git, device)?;
     let request = Request::prove(&mut Reader::of(git)?, device, commit)?;
     let devices = approved_so_far(git)?;
     check_free(&request, &devices)?;
-    let standing = manifest::Standing::read(&tree.top, device)?;
+    let standing = manifest::Standing::read(tree.dir(), device)?;
     let says = standing.as_ref().map(|standing| &standing.says);
     cli::talk(card::of(&request, says));
     let text = manifest::text(&manifest::approved(&request.asked, says, &args.before())?)?;
@@ -158,14 +156,15 @@ fn approve(git: &Git, args: &Args, source: &Source<'_>, device: &DeviceId, outpu
     }
     let mut done = Done::of(&request, &path);
     if standing.as_ref().is_none_or(|standing| standing.is_ours) {
-        let before = tree.write(&path, &text)?;
-        if !args.no_commit && !tree.is_committed(&path)? {
-            let commit = tree.commit(&path, before, &publish::message(&request), key.as_deref())?;
-            done.commit = Some(commit.to_string());
+        if args.no_commit {
+            commit::write(&tree.dir().join(&path), text.as_bytes())?;
+        } else {
+            let made = publish::commit(&tree, &path, &text, &publish::message(&request), args.key.as_deref())?;
+            done.commit = made.map(|commit| commit.to_string());
         }
     }
     if args.push {
-        tree.push(&args.remote)?;
+        publish::push(&tree, &args.remote)?;
         publish::delete(git, Some(&args.remote), &enrolment::ref_of(device), request.commit)?;
         done.pushed = true;
     }
@@ -210,11 +209,6 @@ fn is_yes(answer: impl BufRead) -> bool {
     let mut line = String::new();
     let read = answer.take(16).read_line(&mut line);
     read.is_ok() && matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes")
-}
-
-fn absolute(file: &Path) -> Result<PathBuf> {
-    let unread = |e| Error::new(Reason::BadKeyFile, format!("cannot read the key {}", file.display())).caused_by(e);
-    fs::canonicalize(file).map_err(|e| unread(e).hint("name the key that signs commits: --key FILE"))
 }
 
 /// What `-o json` prints of an approval, version 1.

@@ -1,112 +1,49 @@
 //! The approval as a signed commit, and on its way.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
-
 use giter_edge::{
-    api::{Error, Oid, Reason, Result},
+    api::{Error, Oid, Reason, Result, limits},
     codec::enrolment,
 };
 
 use super::request::Request;
-use crate::git::Git;
+use crate::{
+    commit::{self, Proposal},
+    git::Git,
+    keys::SigningKey,
+};
 
-/// The working tree that an approval is committed in.
-pub(super) struct Tree<'a> {
-    pub(super) git: &'a Git,
-    pub(super) top: PathBuf,
+/// Commits a manifest as it is approved, signed; the commit. `None` where HEAD has it already.
+///
+/// # Errors
+///
+/// Those of [`Proposal`]; nothing was changed then.
+pub(super) fn commit(git: &Git, path: &str, text: &str, message: &str, key: Option<&str>) -> Result<Option<Oid>> {
+    let committed = git.batch()?.read(&format!("HEAD:{path}"), limits::MANIFEST_BYTES)?;
+    if committed.as_deref() == Some(text.as_bytes()) {
+        return commit::write(&git.dir().join(path), text.as_bytes()).map(|()| None);
+    }
+    let key = match key {
+        Some(key) => Some(SigningKey::given(key)?),
+        None => SigningKey::of_git(git)?,
+    };
+    let key = key.ok_or_else(|| {
+        Error::new(Reason::BadKeyFile, "git signs with no SSH key here")
+            .hint("git config gpg.format ssh; git config user.signingkey FILE; or --key FILE")
+    })?;
+    let proposal = Proposal::make(git, vec![(path.into(), text.into())], message, &key)?;
+    proposal.adopt()?;
+    Ok(Some(proposal.id()))
 }
 
-impl<'a> Tree<'a> {
-    /// # Errors
-    ///
-    /// `Usage` if the repository has none.
-    pub(super) fn of(git: &'a Git) -> Result<Self> {
-        let top = git.ask(&["rev-parse", "--show-toplevel"])?;
-        let top = top.map_err(|words| {
-            Error::new(Reason::Usage, "an approval is a commit, and this repository has no working tree")
-                .hint("name a clone of the exchange with -C DIR")
-                .caused_by(words)
-        })?;
-        Ok(Self { git, top: top.into() })
-    }
-
-    /// Writes a file, by its path in the exchange; what stood there before.
-    ///
-    /// # Errors
-    ///
-    /// `FileFailed`, `DiskFull`.
-    pub(super) fn write(&self, path: &str, text: &str) -> Result<Option<Vec<u8>>> {
-        let file = self.top.join(path);
-        let write = || {
-            let before = match fs::read(&file) {
-                Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-                read => Some(read?),
-            };
-            file.parent().map_or(Ok(()), fs::create_dir_all)?;
-            fs::write(&file, text)?;
-            Ok(before)
-        };
-        write().map_err(|e| Error::io(Reason::FileFailed, format!("cannot write {path}"), e))
-    }
-
-    /// Whether git has a file as it stands.
-    ///
-    /// # Errors
-    ///
-    /// `GitFailed`.
-    pub(super) fn is_committed(&self, path: &str) -> Result<bool> {
-        Git::at(&self.top).run(&["status", "--porcelain", "--", path]).map(|changes| changes.is_empty())
-    }
-
-    /// Commits the file alone, signed; the commit. If git does not sign, what stood there before stands there again.
-    ///
-    /// # Errors
-    ///
-    /// `GitFailed`.
-    pub(super) fn commit(&self, path: &str, before: Option<Vec<u8>>, message: &str, key: Option<&Path>) -> Result<Oid> {
-        let git = Git::at(&self.top);
-        let signing = key.map(|key| format!("user.signingkey={}", key.display()));
-        let mut commit = Vec::new();
-        if let Some(signing) = &signing {
-            commit.extend(["-c", "gpg.format=ssh", "-c", signing]);
-        }
-        commit.extend(["commit", "--quiet", "-S", "-m", message, "--", path]);
-        let committed = git.run(&["add", "--", path]).and_then(|_| git.run(&commit));
-        if let Err(error) = committed {
-            self.restore(path, before)?;
-            let hint =
-                "see that git signs here: git config gpg.format ssh; git config user.signingkey FILE; or --key FILE";
-            return Err(Error::new(error.reason(), "cannot commit the approval")
-                .hint(hint)
-                .caused_by(error.one_line()));
-        }
-        let commit = git.run(&["rev-parse", "HEAD"])?;
-        commit.parse().map_err(|wrong| Error::new(Reason::Bug, "git names a commit oddly").caused_by(wrong))
-    }
-
-    fn restore(&self, path: &str, before: Option<Vec<u8>>) -> Result<()> {
-        let (git, file) = (Git::at(&self.top), self.top.join(path));
-        let restored = match before {
-            Some(bytes) => fs::write(&file, bytes),
-            None => fs::remove_file(&file),
-        };
-        restored.map_err(|e| Error::io(Reason::FileFailed, format!("cannot put {path} back"), e))?;
-        git.run(&["reset", "--quiet", "--", path]).map(drop)
-    }
-
-    /// Pushes the branch.
-    ///
-    /// # Errors
-    ///
-    /// `GitFailed`.
-    pub(super) fn push(&self, remote: &str) -> Result<()> {
-        self.git.run(&["push", "--quiet", remote, "HEAD"]).map(drop).map_err(|error| {
-            error.hint(format!("the approval is committed; fetch and rebase it, then: git push {remote} HEAD"))
-        })
-    }
+/// Pushes the branch.
+///
+/// # Errors
+///
+/// `GitFailed`.
+pub(super) fn push(git: &Git, remote: &str) -> Result<()> {
+    git.run(&["push", "--quiet", remote, "HEAD"]).map(drop).map_err(|error| {
+        error.hint(format!("the approval is committed; fetch and rebase it, then: git push {remote} HEAD"))
+    })
 }
 
 /// Deletes a request here and at the remote, if it is still the one that was seen.

@@ -13,6 +13,7 @@ use giter_edge::{
 
 use super::{
     fleet::{self, Fleet},
+    going_back,
     hub::{Hub, ROOT_KEYS},
     push::{Brings, Update, stays},
     report::Refusal,
@@ -21,7 +22,7 @@ use crate::{layout, lint, statusfile};
 
 /// Judges a push to the branch: each new commit by its signature and rights, then what the new tip asks for.
 ///
-/// There is no way back here but a new commit: whoever runs the hub can set the branch back there.
+/// There is no way back here but a new commit, or a root's reset that every device follows.
 ///
 /// # Errors
 ///
@@ -30,7 +31,11 @@ use crate::{layout, lint, statusfile};
 pub(super) fn judge(hub: &Hub<'_>, update: &Update) -> Result<Brings, Refusal> {
     let new = update.new.ok_or_else(|| stays("devices follow this branch, so it stays"))?;
     check_roots(hub)?;
-    let tree = hub.standing.verify(new, hub.now)?.tree();
+    let verified = match hub.standing.verify(new, hub.now) {
+        Err(refusal) if going_back::may_be_allowed(&refusal) => going_back::judge(hub, new, refusal)?,
+        verified => verified?,
+    };
+    let tree = verified.tree();
     let changes = verify::changes(hub.tree(), tree, hub.objects)?;
     check_files(&changes)?;
     check_charter(hub, tree)?;

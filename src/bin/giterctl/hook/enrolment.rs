@@ -7,7 +7,7 @@ use giter_edge::{
 };
 
 use super::{
-    hub::Hub,
+    hub::{Hub, Sort},
     login::Login,
     push::{Brings, Update, check_may_take_away},
 };
@@ -17,7 +17,7 @@ use super::{
 /// # Errors
 ///
 /// `EnrolmentInvalid`; `UntrustedKey` where another key asked before; `DeletionRefused` where it is not answered yet;
-/// `TooMany`; what is wrong with the signature.
+/// what is wrong with the signature.
 pub(super) fn judge(hub: &Hub<'_>, login: &Login, update: &Update, device: &DeviceId) -> Result<Brings> {
     let before = update.old.map(|old| asks(hub, device, old));
     let Some(new) = update.new else {
@@ -29,15 +29,37 @@ pub(super) fn judge(hub: &Hub<'_>, login: &Login, update: &Update, device: &Devi
     };
     let key = asks(hub, device, new)?;
     match before {
-        None => check_count(hub)?,
         Some(Ok(first)) if first != key => {
             let what = format!("{first} asks to be {device} already, and this is signed by {key}");
             return Err(Error::new(Reason::UntrustedKey, what)
                 .hint("let a publisher answer the first request, or take it away, before another key asks"));
         }
-        Some(_) => {}
+        _ => {}
     }
     Ok(Brings::Little)
+}
+
+/// Bounds how many requests wait, with those that a push brings.
+///
+/// # Errors
+///
+/// `TooMany`.
+pub(super) fn check_count(hub: &Hub<'_>, updates: &[Update]) -> Result<()> {
+    let comes = |update: &&Update| update.old.is_none() && update.new.is_some();
+    let is_request = |update: &&Update| matches!(hub.sort(&update.name), Sort::Request(_));
+    let new = updates.iter().filter(comes).filter(is_request).count();
+    if new == 0 {
+        return Ok(());
+    }
+    let most = limits::ENROLMENTS;
+    let count = format!("--count={most}");
+    let waiting = hub.git.run(&["for-each-ref", &count, "--format=%(objectname)", enrolment::REFS])?.lines().count();
+    if waiting + new <= most {
+        return Ok(());
+    }
+    let what = format!("{waiting} requests wait for an answer already, it brings {new}, and at most {most} may wait");
+    Err(Error::new(Reason::TooMany, what)
+        .hint(format!("let a publisher look through {}, and take away what nobody needs", enrolment::REFS)))
 }
 
 /// The key that asks to be the device.
@@ -75,14 +97,4 @@ fn asks(hub: &Hub<'_>, device: &DeviceId, id: Oid) -> Result<PublicKey> {
 fn is_known(hub: &Hub<'_>, device: &DeviceId, key: &PublicKey) -> Result<bool> {
     let keys = hub.device(device)?.map(|says| status_keys(device, &says)).transpose()?;
     Ok(keys.is_some_and(|keys| keys.signers().iter().any(|signer| signer.key == *key)))
-}
-
-fn check_count(hub: &Hub<'_>) -> Result<()> {
-    let count = format!("--count={}", limits::ENROLMENTS);
-    let waiting = hub.git.run(&["for-each-ref", &count, "--format=%(objectname)", enrolment::REFS])?;
-    if waiting.lines().count() < limits::ENROLMENTS {
-        return Ok(());
-    }
-    Err(Error::new(Reason::TooMany, format!("{} requests wait for an answer already", limits::ENROLMENTS))
-        .hint(format!("let a publisher look through {}, and take away what nobody needs", enrolment::REFS)))
 }

@@ -7,6 +7,7 @@
 mod branch;
 mod enrolment;
 mod fleet;
+mod going_back;
 mod hub;
 mod install;
 mod login;

@@ -59,8 +59,10 @@ pub(super) fn run(_: Args, repo: &Path) -> Result<Exit> {
         }
         report.add(&update.name, verdict.map(drop));
     }
-    if let Err(too_large) = check_size(limit) {
-        report.add("this push", Err(too_large.into()));
+    for checked in [enrolment::check_count(&hub, &updates), check_size(limit)] {
+        if let Err(too_much) = checked {
+            report.add("this push", Err(too_much.into()));
+        }
     }
     Ok(match report.say() {
         true => Exit::Done,

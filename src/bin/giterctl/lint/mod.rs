@@ -1,8 +1,9 @@
 //! `giterctl lint`: all that devices would refuse in a working tree, before it is pushed.
 //!
-//! What is judged here is what a device judges, by the same code: the walk over its folder, the manifests, and the
-//! board. Only what no publisher can know is left out: the allowed roots of files, and the users of the device.
+//! What is judged here is what a device judges, by the same code: the walk over its folder, the manifests, the board, and
+//! what roots sign. Only what no publisher can know is left out: the allowed roots of files, and the users of the device.
 
+mod papers;
 mod worktree;
 
 use std::{
@@ -13,7 +14,7 @@ use std::{
 use giter_edge::{
     api::{DeviceId, Error, Exit, Finding, Findings, Reason, Resource, Result, Spec},
     cli::{self, Output},
-    codec::{manifest, yaml},
+    codec::yaml,
     drivers::{self, Drivers},
     reconcile::{
         apply,
@@ -87,7 +88,7 @@ fn lint(tree: &WorkingTree, device: Option<DeviceId>, board: &Drivers) -> Result
     let devices = match device {
         Some(device) => vec![device],
         None => {
-            report.keep(charter(tree)?);
+            report.keep(papers::judge(tree)?);
             devices(tree, &mut report)?
         }
     };
@@ -116,14 +117,6 @@ pub(crate) fn judge(source: &dyn Source, device: &DeviceId, board: &Drivers) -> 
     let count = resources.len();
     let ownerless = resources.into_iter().map(without_owner).collect();
     Ok((count, apply::bind(ownerless, board).err().unwrap_or_default()))
-}
-
-fn charter(tree: &WorkingTree) -> Result<Findings> {
-    const PATH: &str = "exchange.yaml";
-    Ok(match tree.bytes(PATH)? {
-        Some(bytes) => manifest::parse_exchange(PATH, &bytes).err().unwrap_or_default(),
-        None => Findings::default(),
-    })
 }
 
 /// The devices of a working tree. Folders that no device can be named after are findings, as are manifests that are in

@@ -163,7 +163,7 @@ impl Site {
             cli::print(format_args!("{told}HEAD has these signatures already: nothing to commit.\n"))?;
             return Ok(Exit::Done);
         }
-        let files = vec![(PATH, next.text.clone().into_bytes()), (SIGNATURE_PATH, signatures)];
+        let files = vec![(PATH.to_owned(), next.text.clone().into_bytes()), (SIGNATURE_PATH.to_owned(), signatures)];
         if options.no_commit {
             files.iter().try_for_each(|(path, bytes)| commit::write(&self.file(path), bytes))?;
             cli::print(format_args!("{told}\nCommit it as a root: giterctl trust sign\n"))?;
@@ -178,15 +178,7 @@ impl Site {
         let stays = |key: &&SigningKey| charter.roots.judge(&key.public.key, sshsig::GIT, 0).is_ok();
         let by = keys.iter().find(stays).or(keys.first()).ok_or_else(|| Error::new(Reason::Bug, "nobody signs"))?;
         let proposal = Proposal::make(&self.git, files, &message, by)?;
-        self.present.follow(&self.git, proposal.id(), &charter.roots).map_err(|error| {
-            let refused = Error::new(error.reason(), "devices would refuse this change, so it was not committed");
-            let refused = match error.get_hint() {
-                Some(hint) => refused.hint(hint),
-                None => refused,
-            };
-            refused.caused_by(error)
-        })?;
-        proposal.adopt()?;
+        proposal.adopt_if(self.present.follow(&self.git, proposal.id(), &charter.roots))?;
         cli::print(told + &self.committed(&proposal, next, &charter, keys)?)?;
         Ok(Exit::Done)
     }

@@ -7,7 +7,8 @@
 //! 3. it holds one status that can be read;
 //! 4. the status is of the device that the ref is named after;
 //! 5. its number, boot and uptime follow from the statuses before;
-//! 6. the commit of the exchange that it observed is of the branch, and descends from the one observed before.
+//! 6. the commit of the exchange that it observed is of the branch, and descends from the one observed before; unless a
+//!    reset of the branch, signed by a root, lets this device go back from there.
 //!
 //! No wall clock is asked. A record that was cut off at its end cannot be told from one that ends there, but by
 //! the ref's own log.
@@ -16,7 +17,7 @@ use std::collections::HashMap;
 
 use giter_edge::{
     api::device::PLACE,
-    api::{DeviceStatus, Oid, Reason, Result},
+    api::{DeviceId, DeviceStatus, Oid, Reason, Result},
     codec::{
         calendar::Utc,
         commit,
@@ -47,6 +48,8 @@ pub(crate) struct Audit<'a> {
     latest: i64,
     before: Option<Said>,
     boots: HashMap<[u8; 16], Moment>,
+    /// The serial of the last reset that the device has followed.
+    reset: u64,
     /// Commits since `before` that are the device's and cannot be read.
     unread: u64,
 }
@@ -103,6 +106,7 @@ impl<'a> Audit<'a> {
             latest: 0,
             before: None,
             boots: HashMap::new(),
+            reset: 0,
             unread: 0,
         }
     }
@@ -224,7 +228,7 @@ impl<'a> Audit<'a> {
         lineage: Option<&mut Lineage<'_>>,
     ) -> Result<()> {
         let said = Said::of(status);
-        let moved = lineage.map_or(Ok(None), |lineage| self.revision(&said, lineage))?;
+        let moved = lineage.map_or(Ok(None), |lineage| self.revision(&status.device, &said, lineage))?;
         for wrong in [self.order(&said), moved].into_iter().flatten() {
             self.add(commit, Some(said.sequence), Some(date), wrong);
         }
@@ -300,19 +304,34 @@ impl<'a> Audit<'a> {
     }
 
     /// Step 6.
-    fn revision(&self, said: &Said, lineage: &mut Lineage<'_>) -> Result<Option<Wrong>> {
+    fn revision(&mut self, device: &DeviceId, said: &Said, lineage: &mut Lineage<'_>) -> Result<Option<Wrong>> {
         let before = self.before.as_ref().and_then(|before| before.revision);
-        let what = match (before, said.revision) {
-            (before, now) if before == now => return Ok(None),
-            (Some(before), None) => format!("it has observed nothing, and {} before", before.short()),
-            (_, Some(now)) if !lineage.holds(now)? => {
-                format!("it observed {}, which is not in the branch's history", now.short())
-            }
-            (Some(before), Some(now)) if lineage.holds(before)? && !lineage.is_forward(before, now)? => {
-                format!("it observed {}, which does not descend from {}, observed before", now.short(), before.short())
-            }
-            _ => return Ok(None),
+        let Some(now) = said.revision.filter(|now| before != Some(*now)) else {
+            let lost = before.filter(|_| said.revision.is_none());
+            return Ok(lost.map(|before| unproven(format!("it has observed nothing, and {} before", before.short()))));
         };
-        Ok(Some((Reason::RevisionUnproven, what)))
+        if !lineage.holds(now)? {
+            // A branch that went back has lost what devices are to leave.
+            let is_left = lineage.way_back(device, now, None, self.reset)?.is_some();
+            return Ok((!is_left)
+                .then(|| unproven(format!("it observed {}, which is not in the branch's history", now.short()))));
+        }
+        let Some(before) = before else { return Ok(None) };
+        if lineage.is_forward(before, now)? {
+            return Ok(None);
+        }
+        if let Some(serial) = lineage.way_back(device, before, Some(now), self.reset)? {
+            self.reset = serial;
+            return Ok(None);
+        }
+        // Of one that the branch never held it was said already.
+        let was_known = lineage.holds(before)? || lineage.way_back(device, before, None, self.reset)?.is_some();
+        let what =
+            format!("it observed {}, which does not descend from {}, observed before", now.short(), before.short());
+        Ok(was_known.then(|| unproven(what)))
     }
+}
+
+fn unproven(what: String) -> Wrong {
+    (Reason::RevisionUnproven, what)
 }

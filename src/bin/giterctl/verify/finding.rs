@@ -111,8 +111,8 @@ pub(crate) fn explain(reason: Reason) -> (&'static str, &'static str) {
             "see whether the board is a virtual machine or a container; then look for a second agent with its key",
         ),
         Reason::RevisionUnproven => (
-            "a device accepts only what descends from what it accepted before: the branch was rewritten since, this \
-             repository is behind, or the device's state was put back",
+            "a device accepts only what descends from what it accepted before, or what a reset leads to: the branch was \
+             rewritten since, this repository is behind, or the device's state was put back",
             "fetch the branch, or name it with --revision; then compare with giterd status on the device",
         ),
         Reason::StatusInvalid => (
