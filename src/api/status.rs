@@ -36,7 +36,7 @@ pub struct DeviceStatus {
 /// Whether the board's clock can be believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Clock {
-    /// It stands before the newest commit that was accepted, so it is wrong.
+    /// It stands well before the newest commit that was accepted, so it is wrong.
     Behind,
     /// Nothing speaks against it.
     Plausible,

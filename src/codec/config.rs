@@ -66,6 +66,8 @@ pub struct Link {
     pub program: PathBuf,
     /// `link.interval`: how often the exchange is polled.
     pub interval: Duration,
+    /// `link.splay`: how long the first poll may be put off, at random, after the board has started.
+    pub splay: Duration,
     /// `link.timeout`: how long the hub may be silent.
     pub timeout: Duration,
 }
@@ -138,6 +140,7 @@ const KEYS: &[&str] = &[
     "link.ssh",
     "link.program",
     "link.interval",
+    "link.splay",
     "link.timeout",
     "trust.root",
     "trust.verify",
@@ -240,6 +243,7 @@ impl Given {
                 ssh: self.get("link.ssh", ssh_client)?.unwrap_or(SshClient::System),
                 program: self.or("link.program", "ssh")?,
                 interval: self.duration("link.interval", "30s")?,
+                splay: self.get("link.splay", any_duration)?.unwrap_or(Duration::from_secs(5 * 60)),
                 timeout: self.duration("link.timeout", "60s")?,
             },
             trust: Trust {
@@ -437,7 +441,7 @@ mod tests {
             let value = match *key {
                 "device" => "a",
                 "link.ssh" => "builtin",
-                "link.interval" | "link.timeout" | "status.heartbeat" | "drift.interval" => "5m",
+                "link.interval" | "link.splay" | "link.timeout" | "status.heartbeat" | "drift.interval" => "5m",
                 "trust.verify" => "tip",
                 "trust.exchange" => "0123456789abcdef0123456789abcdef",
                 "status.format" => "yaml",

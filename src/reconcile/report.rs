@@ -9,7 +9,8 @@ use super::{
 };
 use crate::api::{
     Condition, ConditionStatus as Status, ConditionType, DeviceStatus, Error, Reason, ResourceStatus, Result,
-    board::LedState, status::Field,
+    board::LedState,
+    status::{Clock, Field},
 };
 
 /// A resource's status; `None` for a target that was only let go.
@@ -85,6 +86,15 @@ pub fn device_conditions(synced: &Result<(), &Error>, resources: &[ResourceStatu
         Condition::new(ConditionType::Ready, Status::False, "ResourcesNotReady", &message)
     };
     [synced, ready].into_iter().collect()
+}
+
+/// How many seconds a clock may stand before the newest commit and still be believed. Clocks differ, and a tick that
+/// meets a commit may have begun before it was made; a fleet must not push for that, and push again once it is over.
+const CLOCK_SLACK: i64 = 300;
+
+/// Whether the board's clock can be believed, by the newest time that was accepted.
+pub fn clock(now: i64, newest: i64) -> Clock {
+    if now.saturating_add(CLOCK_SLACK) < newest { Clock::Behind } else { Clock::Plausible }
 }
 
 /// Whether the device says of itself that it follows the branch and that all is ready.
@@ -163,10 +173,7 @@ pub fn line(outcome: &Outcome) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::{super::goal::Step, *};
-    use crate::api::{
-        board::{Level, LineConfig},
-        status::Clock,
-    };
+    use crate::api::board::{Level, LineConfig};
 
     fn drives_high() -> LineConfig {
         LineConfig { output: Some(Level::High), active_low: false, bias: None }
@@ -217,6 +224,15 @@ mod tests {
         assert_eq!((ready.status, ready.message.as_str()), (Status::False, "1 of 1 not ready: GpioLine/pump"));
         let degraded = status.resources[0].condition(ConditionType::Degraded).unwrap();
         assert_eq!((degraded.reason.as_str(), degraded.status), ("LineBusy", Status::True));
+    }
+
+    #[test]
+    fn a_clock_is_wrong_if_it_stands_well_before_the_newest_commit() {
+        let newest = 1_795_000_000;
+        for (now, expected) in [(0, Clock::Behind), (newest - 301, Clock::Behind), (newest - 300, Clock::Plausible)] {
+            assert_eq!(clock(now, newest), expected, "{now}");
+        }
+        assert_eq!(clock(i64::MAX, newest), Clock::Plausible);
     }
 
     #[test]

@@ -13,6 +13,9 @@ const RETRY_CAP: Duration = Duration::from_secs(30 * 60);
 /// The longest wait after failures that a person has to mend on the device or the hub.
 const FIX_CAP: Duration = Duration::from_secs(60 * 60);
 
+/// How long a machine has to be up for the start of its agent to be somebody's doing.
+const BOOT: Duration = Duration::from_secs(5 * 60);
+
 /// Knows when the next poll is due.
 #[derive(Clone, Debug)]
 pub struct Schedule {
@@ -28,6 +31,14 @@ impl Schedule {
     /// A schedule around this interval, whose first poll is due now.
     pub fn new(interval: Duration, now: Instant) -> Self {
         Self { interval, failures: 0, poll_at: now, is_hurried: false, hurried_at: None }
+    }
+
+    /// Puts the first poll off if the machine has just started itself, because then others may have, with the same power:
+    /// to any time within `splay`, or within the interval where that is shorter, at which polls come in any case. Who
+    /// starts the agent on a machine that is up is not kept waiting.
+    pub fn splayed(self, splay: Duration, uptime: Duration, random: u32) -> Self {
+        let most = if uptime < BOOT { splay.min(self.interval) } else { Duration::ZERO };
+        Self { poll_at: self.poll_at + fraction(most, random), ..self }
     }
 
     /// When the next poll is due.
@@ -111,6 +122,18 @@ mod tests {
         assert_eq!(schedule.poll_at(), now);
         assert_eq!(poll(&mut schedule, None, 0), 27 * SECOND);
         assert!(poll(&mut schedule, None, u32::MAX) <= 33 * SECOND);
+    }
+
+    #[test]
+    fn a_machine_that_has_just_started_polls_at_any_time_within_the_splay_or_the_interval() {
+        let wait = |splay: u32, uptime: Duration| {
+            let (schedule, now) = every(100);
+            schedule.splayed(splay * SECOND, uptime, 1 << 31).poll_at() - now
+        };
+        assert_eq!(wait(60, 20 * SECOND), 30 * SECOND);
+        assert_eq!(wait(300, BOOT - SECOND), 50 * SECOND);
+        assert_eq!(wait(0, 20 * SECOND), Duration::ZERO);
+        assert_eq!(wait(60, BOOT), Duration::ZERO);
     }
 
     #[test]

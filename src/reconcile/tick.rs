@@ -36,7 +36,6 @@ use crate::{
         condition::Text,
         ledger::{Accepted, Generation, Record},
         limits,
-        status::Clock,
     },
     codec::{pubkey::PublicKey, signers::Keyring},
 };
@@ -416,7 +415,6 @@ impl Agent {
             conditions.retain(|condition| condition.kind != ConditionType::Ready);
             conditions.extend([Condition::of_error(ConditionType::Ready, ConditionStatus::Unknown, error)]);
         }
-        let behind = accepted.is_some_and(|tip| now.time < tip.time);
         DeviceStatus {
             device: self.settings.device.clone(),
             board: Text::new(board),
@@ -424,7 +422,7 @@ impl Agent {
             boot_id: now.boot_id,
             sequence: self.record.status.as_ref().map_or(0, |status| status.sequence).saturating_add(1),
             uptime: now.uptime,
-            clock: if behind { Clock::Behind } else { Clock::Plausible },
+            clock: report::clock(now.time, accepted.map_or(0, |tip| tip.time)),
             observed_revision: accepted.map(|tip| tip.commit),
             advances: self.record.advances,
             conditions,

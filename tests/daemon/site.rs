@@ -87,7 +87,7 @@ impl Site {
         let folder = self.folder.path().display();
         self.configure(&format!(
             "drift.interval = \"{drift}\"\nfiles.roots = [\"{folder}/files\"]\n\
-             [link]\nurl = \"file://{folder}/hub.git\"\ninterval = \"{interval}\"\n"
+             [link]\nurl = \"file://{folder}/hub.git\"\ninterval = \"{interval}\"\nsplay = \"0s\"\n"
         ));
     }
 
@@ -97,7 +97,7 @@ impl Site {
         write_program(&program, &format!("cd {folder} || exit 9\n{script}"));
         self.configure(&format!(
             "drift.interval = \"1h\"\n[link]\nurl = \"ssh://nobody@hub.invalid/hub.git\"\ninterval = \"1h\"\n\
-             timeout = \"1h\"\nprogram = \"{}\"\n",
+             splay = \"0s\"\ntimeout = \"1h\"\nprogram = \"{}\"\n",
             program.display()
         ));
     }

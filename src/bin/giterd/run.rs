@@ -67,8 +67,10 @@ impl Daemon {
         let worker = Worker::start(config).await?;
         let config = &worker.config;
         log::info!("{} on {} follows {}", config.device, worker.board, config.hub()?);
+        let uptime = Duration::from_secs(world::now().uptime);
+        let schedule = Schedule::new(config.link.interval, Instant::now());
         Ok(Self {
-            schedule: Schedule::new(config.link.interval, Instant::now()),
+            schedule: schedule.splayed(config.link.splay, uptime, world::random()),
             drift_interval: config.drift_interval,
             journal: Journal::default(),
             told: None,

@@ -1,0 +1,132 @@
+//! One device: its keys, its folder, and `giterd run` as a program whose log is read as it comes.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Stdio},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    Result,
+    command::{program, ssh_keygen},
+    hub::Hub,
+    journal::Journal,
+    process,
+    table::Counts,
+};
+
+/// A device on the sim board.
+pub(crate) struct Device {
+    pub(crate) name: String,
+    dir: PathBuf,
+    /// The public halves of what signs its statuses and of what it logs in with.
+    pub(crate) status_key: String,
+    pub(crate) ssh_key: String,
+}
+
+impl Device {
+    /// Makes the device's folder, keys and configuration.
+    pub(crate) fn create(dir: &Path, name: &str, hub: &Hub, root_file: &Path, interval: Duration) -> Result<Self> {
+        fs::create_dir_all(dir.join("files"))?;
+        let (status_key, ssh_key) = (ssh_keygen(&dir.join("device.key"))?, ssh_keygen(&dir.join("ssh_key"))?);
+        let config = format!(
+            r#"device = "{name}"
+state = {state:?}
+board = "sim"
+files.roots = [{files:?}]
+sim.file = {sim:?}
+drift.interval = "1h"
+[link]
+url = {url:?}
+ssh = "builtin"
+identity = {identity:?}
+known_hosts = {known_hosts:?}
+interval = "{interval}s"
+[trust]
+root = {root_file:?}
+[status]
+key = {key:?}
+"#,
+            state = dir.join("state"),
+            files = dir.join("files"),
+            sim = dir.join("sim.toml"),
+            url = hub.url(),
+            identity = dir.join("ssh_key"),
+            known_hosts = hub.known_hosts(),
+            interval = interval.as_secs(),
+            key = dir.join("device.key"),
+        );
+        fs::write(dir.join("giterd.toml"), config)?;
+        Ok(Self { name: name.to_owned(), dir: dir.to_owned(), status_key, ssh_key })
+    }
+
+    /// A file that its specs may write.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.dir.join("files/motd")
+    }
+
+    /// Starts its agent.
+    pub(crate) fn start(&self) -> Result<Agent> {
+        let mut giterd = program(env!("CARGO_BIN_EXE_giterd"));
+        giterd.arg("--config").arg(self.dir.join("giterd.toml")).args(["run", "-v"]);
+        let mut child = giterd.stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        let log = child.stderr.take().ok_or("giterd has no stderr")?;
+        let journal = Arc::new(Mutex::new(Journal::default()));
+        let reader = Arc::clone(&journal);
+        thread::spawn(move || {
+            for line in BufReader::new(log).lines().map_while(std::io::Result::ok) {
+                locked(&reader).take(Instant::now(), &line);
+            }
+        });
+        Ok(Agent { child, journal })
+    }
+}
+
+/// An agent at work. It is stopped when this is dropped; its log stays.
+pub(crate) struct Agent {
+    child: Child,
+    journal: Arc<Mutex<Journal>>,
+}
+
+impl Agent {
+    /// Its log so far.
+    pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {
+        locked(&self.journal)
+    }
+
+    /// Stops it; its log.
+    pub(crate) fn stop(mut self) -> Result<Journal> {
+        process::end(self.child.id());
+        self.child.wait()?;
+        Ok(std::mem::take(&mut *self.journal()))
+    }
+
+    /// The most memory that it ever had in use, in bytes.
+    pub(crate) fn peak_memory(&self) -> Result<u64> {
+        process::peak_memory(self.child.id())
+    }
+
+    /// What its log counts, and its processor time.
+    pub(crate) fn counts(&self) -> Result<Counts> {
+        let agents = process::cpu(self.child.id())?;
+        let journal = self.journal();
+        let failed = journal.polls.iter().filter(|poll| poll.failure.is_some()).count();
+        Ok(Counts { polls: journal.polls.len(), failed, pushes: journal.pushes, agents, ..Counts::default() })
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        process::end(self.child.id());
+        // It has been told to end, and there is nobody left to tell.
+        let _ = self.child.wait();
+    }
+}
+
+fn locked(journal: &Mutex<Journal>) -> MutexGuard<'_, Journal> {
+    journal.lock().unwrap_or_else(PoisonError::into_inner)
+}

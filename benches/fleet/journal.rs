@@ -1,0 +1,60 @@
+//! What an agent's log says of its polls, as it is written.
+
+use std::time::{Duration, Instant};
+
+/// A poll that has ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Poll {
+    pub(crate) at: Instant,
+    /// How long the agent means to wait for the next, in whole seconds.
+    pub(crate) wait: Duration,
+    /// Why it failed.
+    pub(crate) failure: Option<String>,
+}
+
+/// An agent's log so far.
+#[derive(Default)]
+pub(crate) struct Journal {
+    pub(crate) polls: Vec<Poll>,
+    /// Statuses that were pushed.
+    pub(crate) pushes: usize,
+    /// The first digits of the commits that were accepted.
+    accepted: Vec<String>,
+    /// What else was a warning, or an error.
+    pub(crate) complaints: Vec<String>,
+    failure: Option<String>,
+}
+
+impl Journal {
+    /// Takes in a line that came now. A failure is told before the poll that it belongs to.
+    pub(crate) fn take(&mut self, now: Instant, line: &str) {
+        let told = line.strip_prefix("warning: ").or_else(|| line.strip_prefix("debug: ")).unwrap_or(line);
+        if let Some(wait) = told.strip_prefix("polled; next in ").and_then(|rest| rest.strip_suffix(" s")) {
+            let wait = Duration::from_secs(wait.parse().unwrap_or(0));
+            self.polls.push(Poll { at: now, wait, failure: self.failure.take() });
+        } else if told.starts_with("pushed status ") {
+            self.pushes += 1;
+        } else if let Some(rest) = told.strip_prefix("accepted ") {
+            self.accepted.extend(rest.split_once(',').map(|(commit, _)| commit.to_owned()));
+        } else if is_of_the_hub(told) {
+            self.failure = Some(told.to_owned());
+        } else if line.starts_with("warning: ") || line.starts_with("error: ") {
+            self.complaints.push(line.to_owned());
+        }
+    }
+
+    /// Whether a commit was accepted.
+    pub(crate) fn has_accepted(&self, commit: &str) -> bool {
+        self.accepted.iter().any(|accepted| commit.starts_with(accepted))
+    }
+
+    /// The failures in a row with which the log ends.
+    pub(crate) fn failures_in_a_row(&self) -> usize {
+        self.polls.iter().rev().take_while(|poll| poll.failure.is_some()).count()
+    }
+}
+
+/// Whether a line says that the hub could not be reached, or not be understood.
+fn is_of_the_hub(line: &str) -> bool {
+    ["HubUnreachable: ", "HubTimeout: ", "ProtocolError: "].iter().any(|reason| line.starts_with(reason))
+}
