@@ -44,9 +44,13 @@ pub(crate) struct World {
 impl World {
     /// A device that reaches its hub as a folder of this machine.
     pub(crate) fn by_file() -> Self {
-        let exchange = Exchange::new();
+        Self::by_file_with(Exchange::new(), |_| ())
+    }
+
+    /// The same, with this exchange, and with the device as `configure` has it.
+    pub(crate) fn by_file_with(exchange: Exchange, configure: impl FnOnce(&Device)) -> Self {
         let url = format!("file://{}", exchange.hub.path().display());
-        Self::new(exchange, &url, |_| ())
+        Self::new(exchange, &url, configure)
     }
 
     /// A device that reaches its hub by the URL, as `configure` has it.

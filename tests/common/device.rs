@@ -117,9 +117,21 @@ impl Device {
 
     /// Runs `giterd`.
     pub(crate) fn run(&self, arguments: &[&str]) -> Run {
-        let output = self.command(arguments).output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).expect("giterd writes UTF-8");
-        Run { exit: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+        Run::of(&mut self.command(arguments))
+    }
+
+    /// Runs `giterd` by another program, which is given its command line after arguments of its own.
+    pub(crate) fn run_by(&self, program: &str, own: &[&str], arguments: &[&str]) -> Run {
+        let inner = self.command(arguments);
+        let mut outer = Command::new(program);
+        outer.args(own).arg(inner.get_program()).args(inner.get_args());
+        for (key, value) in inner.get_envs() {
+            match value {
+                Some(value) => outer.env(key, value),
+                None => outer.env_remove(key),
+            };
+        }
+        Run::of(&mut outer)
     }
 
     /// Runs `giterd sync`.
@@ -196,6 +208,12 @@ impl Device {
 }
 
 impl Run {
+    fn of(command: &mut Command) -> Self {
+        let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+        let text = |bytes| String::from_utf8(bytes).expect("giterd writes UTF-8");
+        Self { exit: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
     /// What stands behind a word and a colon on the one line of stderr that begins so; empty if there is none.
     pub(crate) fn said(&self, word: &str) -> &str {
         let mut lines = self.err.lines().filter_map(|line| line.strip_prefix(word)?.strip_prefix(": "));

@@ -36,7 +36,12 @@ pub(crate) enum By {
 impl Exchange {
     /// An empty hub, an empty work tree, and the keys `ops` (trusted, by `root.keys`), `eve` (not) and `device`.
     pub(crate) fn new() -> Self {
-        let exchange = Self { hub: Hub::empty() };
+        Self::with(Hub::empty())
+    }
+
+    /// The same, with this hub.
+    pub(crate) fn with(hub: Hub) -> Self {
+        let exchange = Self { hub };
         for name in ["ops", "eve", "device"] {
             keygen(&exchange.beside(name), "");
         }

@@ -58,7 +58,11 @@ pub(crate) struct Hub {
 impl Hub {
     /// An empty one.
     pub(crate) fn empty() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::empty_in(tempfile::tempdir().unwrap())
+    }
+
+    /// An empty one in this folder.
+    pub(crate) fn empty_in(folder: TempDir) -> Self {
         git(folder.path(), &["init", "--quiet", "--bare", "hub.git"]);
         Self { folder }
     }
