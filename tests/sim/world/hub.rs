@@ -118,6 +118,8 @@ impl Link for SimLink {
         }
     }
 
+    fn rest(&mut self) {}
+
     fn close(&mut self) {}
 
     fn traits(&self) -> HubTraits {
