@@ -2,6 +2,8 @@
 //!
 //! A bound that is passed is an error with its own reason, or is counted in the status; nothing is cut in silence.
 
+use std::time::Duration;
+
 /// Largest pack taken from a link in one fetch, in bytes as it comes over the wire.
 pub const PACK_BYTES: u64 = 64 << 20;
 /// Most objects in one pack taken from a link.
@@ -128,6 +130,21 @@ pub const SSH_GREETING_BYTES: usize = 64 << 10;
 pub const SSH_AHEAD_BYTES: usize = 128 << 10;
 /// Longest text taken from a hub (a hook's message, ssh's last words), in bytes.
 pub const HUB_TEXT_BYTES: usize = 4 << 10;
+/// Longest time that one exchange of words with a program at the hub takes, be it never silent: a listing with the fetches
+/// after it, a push.
+pub const EXCHANGE: Duration = Duration::from_secs(60 * 60);
+/// Longest silence of a connection that was held since the last poll, before another is made in its place.
+pub const HELD_SILENCE: Duration = Duration::from_secs(10);
+/// Longest time for which the answers on one connection are believed before everything is asked anew.
+pub const HELD: Duration = Duration::from_secs(60 * 60);
+/// Longest interval of polls between which a connection is held by itself: past it, it costs the hub memory for nothing.
+pub const HELD_INTERVAL: Duration = Duration::from_secs(5 * 60);
+/// How long a connection on which changes are told is quiet before it is asked whether it is still there.
+pub const WATCH_PROBE: Duration = Duration::from_secs(4 * 60);
+/// Longest line in which a hub tells of a change, in bytes.
+pub const WATCH_LINE_BYTES: usize = 100;
+/// Most changes that a hub tells of in a minute.
+pub const WATCH_LINES: u32 = 60;
 /// Most entries of one tree object that are read.
 pub const TREE_ENTRIES: usize = 65_536;
 /// Longest name of an entry of a device's folder, in bytes: Linux's `NAME_MAX`, past which nobody could check it out.

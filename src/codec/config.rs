@@ -64,6 +64,12 @@ pub struct Link {
     pub ssh: SshClient,
     /// `link.program`: the ssh program of `ssh = "system"`.
     pub program: PathBuf,
+    /// `link.algorithms`: what ssh offers.
+    pub algorithms: Algorithms,
+    /// `link.hold`: whether the connection is kept between polls.
+    pub hold: Hold,
+    /// `link.watch`: whether the hub is asked to tell of changes.
+    pub watch: bool,
     /// `link.interval`: how often the exchange is polled.
     pub interval: Duration,
     /// `link.splay`: how long the first poll may be put off, at random, after the board has started.
@@ -79,6 +85,32 @@ pub enum SshClient {
     System,
     /// The agent itself.
     Builtin,
+}
+
+/// What the system's ssh offers to the hub's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithms {
+    /// What it would by itself.
+    Ssh,
+    /// One or two of each.
+    Short,
+}
+
+/// When the connection to the hub is kept between two polls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// Where the next poll is near, or the hub is asked to tell of changes.
+    Auto,
+    /// Not at all.
+    Never,
+}
+
+impl Link {
+    /// How long a connection is held and believed; zero for no longer than a tick.
+    pub fn hold(&self) -> Duration {
+        let is_held = self.hold == Hold::Auto && (self.watch || self.interval <= limits::HELD_INTERVAL);
+        if is_held { limits::HELD } else { Duration::ZERO }
+    }
 }
 
 /// `[trust]`: whom the device believes.
@@ -139,6 +171,9 @@ const KEYS: &[&str] = &[
     "link.known_hosts",
     "link.ssh",
     "link.program",
+    "link.algorithms",
+    "link.hold",
+    "link.watch",
     "link.interval",
     "link.splay",
     "link.timeout",
@@ -242,6 +277,9 @@ impl Given {
                 known_hosts: self.maybe("link.known_hosts")?,
                 ssh: self.get("link.ssh", ssh_client)?.unwrap_or(SshClient::System),
                 program: self.or("link.program", "ssh")?,
+                algorithms: self.get("link.algorithms", algorithms)?.unwrap_or(Algorithms::Ssh),
+                hold: self.get("link.hold", hold)?.unwrap_or(Hold::Auto),
+                watch: self.watch()?,
                 interval: self.duration("link.interval", "30s")?,
                 splay: self.get("link.splay", any_duration)?.unwrap_or(Duration::from_secs(5 * 60)),
                 timeout: self.duration("link.timeout", "60s")?,
@@ -295,6 +333,17 @@ impl Given {
         self.get(key, positive)?.map_or_else(|| any_duration(default).map_err(built_in), Ok)
     }
 
+    fn watch(&self) -> Result<bool> {
+        let watch = self.get("link.watch", on_off)?.unwrap_or(false);
+        match self.0.get("link.watch") {
+            Some(value) if watch && self.get("link.hold", hold)? == Some(Hold::Never) => {
+                let why = "link.watch: it needs a connection that is held, and link.hold is never";
+                Err(bad(&value.place, why))
+            }
+            _ => Ok(watch),
+        }
+    }
+
     fn roots(&self) -> Result<Vec<PathBuf>> {
         let Some(value) = self.0.get("files.roots") else { return Ok(vec![]) };
         let absolute = |part: &String| {
@@ -334,6 +383,30 @@ fn ssh_client(text: &str) -> Result<SshClient, String> {
         "system" => Ok(SshClient::System),
         "builtin" => Ok(SshClient::Builtin),
         _ => Err("it is system or builtin".into()),
+    }
+}
+
+fn algorithms(text: &str) -> Result<Algorithms, String> {
+    match text {
+        "ssh" => Ok(Algorithms::Ssh),
+        "short" => Ok(Algorithms::Short),
+        _ => Err("it is ssh or short".into()),
+    }
+}
+
+fn hold(text: &str) -> Result<Hold, String> {
+    match text {
+        "auto" => Ok(Hold::Auto),
+        "never" => Ok(Hold::Never),
+        _ => Err("it is auto or never".into()),
+    }
+}
+
+fn on_off(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("it is on or off".into()),
     }
 }
 
@@ -441,6 +514,9 @@ mod tests {
             let value = match *key {
                 "device" => "a",
                 "link.ssh" => "builtin",
+                "link.algorithms" => "short",
+                "link.hold" => "never",
+                "link.watch" => "on",
                 "link.interval" | "link.splay" | "link.timeout" | "status.heartbeat" | "drift.interval" => "5m",
                 "trust.verify" => "tip",
                 "trust.exchange" => "0123456789abcdef0123456789abcdef",
@@ -458,6 +534,18 @@ mod tests {
             };
             assert_eq!(from(&line, &[]).unwrap(), with_variable.unwrap(), "{key}");
         }
+    }
+
+    #[test]
+    fn a_connection_is_held_where_the_next_poll_is_near() {
+        let held = |more: &str| from(&format!("{SMALLEST}{more}"), &[]).unwrap().link.hold();
+        assert_eq!(held(""), limits::HELD);
+        assert_eq!(held("interval = \"5m\"\n"), limits::HELD);
+        assert_eq!(held("interval = \"6m\"\n"), Duration::ZERO);
+        assert_eq!(held("interval = \"1h\"\nwatch = \"on\"\n"), limits::HELD);
+        assert_eq!(held("hold = \"never\"\n"), Duration::ZERO);
+        let refused = refusal(&format!("{SMALLEST}hold = \"never\"\nwatch = \"on\"\n"));
+        assert!(refused.starts_with("giterd.toml:5:1: link.watch: it needs a connection that is held"), "{refused}");
     }
 
     #[test]

@@ -1,14 +1,17 @@
 //! The fetching side of git's protocol, version 2 alone (gitprotocol-v2(5)), over a pair of byte streams.
 //!
 //! ```text
-//! ls-refs, two names -->
-//!                    <-- version 2 and capabilities, the two names' values
+//! ls-refs, HEAD and two names -->
+//!                    <-- version 2 and capabilities, the names' values, where HEAD leads
 //! fetch, want, have, done -->
 //!                    <-- a thin pack, on a side band
 //! ```
 //!
 //! Off-spec: the first `ls-refs` goes out before the hub's greeting is read, which saves a round trip. Every server of
 //! version 2 has that command, and one of an older version has greeted already when it fails over it.
+//!
+//! One `git-upload-pack` answers again and again. But it keeps the loose refs that it has read: what it says of a branch
+//! once, it says for ever. `HEAD` alone it reads anew each time, so a later `ls-refs` asks for nothing else.
 //!
 //! There is no negotiation: the device has one commit, or none, and says so. Which refs there are, which commit is
 //! wanted and what becomes of the pack is the caller's business.
@@ -20,6 +23,15 @@ use crate::{
     api::{Error, Oid, Reason, Result, limits},
     reconcile::ports::Quarantine,
 };
+
+/// Where `HEAD` is, if it is a symbolic ref.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Its value.
+    pub value: Oid,
+    /// The full name of the ref that it leads to.
+    pub target: String,
+}
 
 /// A conversation with `git-upload-pack`.
 pub struct UploadPack<S> {
@@ -38,19 +50,27 @@ impl<S: Read + Write> UploadPack<S> {
         self.packets.into_stream()
     }
 
-    /// Asks for the values of these refs, by their full names.
+    /// The stream, between two requests.
+    pub fn stream_mut(&mut self) -> &mut S {
+        self.packets.stream_mut()
+    }
+
+    /// Asks for the values of these refs, by their full names, and for `HEAD`, which alone is of this moment when it is
+    /// asked for again.
     ///
     /// # Errors
     ///
     /// `ProtocolV2Required`, `ProtocolError`, `HubUnreachable`; those of the stream.
-    pub fn list<const N: usize>(&mut self, names: [&str; N]) -> Result<[Option<Oid>; N]> {
-        let mut values = [None; N];
-        self.ls_refs(&names, |name, value| {
+    pub fn list<const N: usize>(&mut self, names: [&str; N]) -> Result<([Option<Oid>; N], Option<Head>)> {
+        let (mut values, mut head) = ([None; N], None);
+        self.ls_refs(&["HEAD"].iter().chain(&names).copied().collect::<Vec<_>>(), |name, value, attributes| {
             if let Some(at) = names.iter().position(|wanted| wanted.as_bytes() == name) {
                 values[at] = Some(value);
+            } else if name == b"HEAD" {
+                head = target(attributes).map(|target| Head { value, target });
             }
         })?;
-        Ok(values)
+        Ok((values, head))
     }
 
     /// Whether the repository has no branch at all.
@@ -62,7 +82,7 @@ impl<S: Read + Write> UploadPack<S> {
         // HEAD is one line; the branches are asked for only where it names one that is not there.
         for prefix in ["HEAD", "refs/heads/"] {
             let mut found = false;
-            self.ls_refs(&[prefix], |_, _| found = true)?;
+            self.ls_refs(&[prefix], |_, _, _| found = true)?;
             if found {
                 return Ok(false);
             }
@@ -102,9 +122,10 @@ impl<S: Read + Write> UploadPack<S> {
         })
     }
 
-    fn ls_refs(&mut self, prefixes: &[&str], mut visit: impl FnMut(&[u8], Oid)) -> Result<()> {
+    /// Lets `visit` see each ref's name, value and attributes.
+    fn ls_refs(&mut self, prefixes: &[&str], mut visit: impl FnMut(&[u8], Oid, &[u8])) -> Result<()> {
         let mut request = Request::default();
-        request.line("command=ls-refs")?.delimiter();
+        request.line("command=ls-refs")?.delimiter().line("symrefs")?;
         for prefix in prefixes {
             request.line(format!("ref-prefix {prefix}"))?;
         }
@@ -113,7 +134,8 @@ impl<S: Read + Write> UploadPack<S> {
         for _ in 0..=limits::REFS {
             let Some(line) = self.packets.line_or_flush()? else { return Ok(()) };
             let (value, rest) = split_oid(line).ok_or_else(|| malformed("a ref without its value"))?;
-            visit(rest.split(|byte| *byte == b' ').next().unwrap_or_default(), value);
+            let end = rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len());
+            visit(&rest[..end], value, &rest[end..]);
         }
         Err(malformed(&format!("more than {} refs", limits::REFS)))
     }
@@ -153,6 +175,13 @@ impl<S: Read + Write> UploadPack<S> {
         }
         Err(malformed("no pack"))
     }
+}
+
+/// The ref that a symbolic one leads to.
+fn target(attributes: &[u8]) -> Option<String> {
+    let mut attributes = attributes.split(|byte| *byte == b' ');
+    let target = attributes.find_map(|attribute| attribute.strip_prefix(b"symref-target:"))?;
+    String::from_utf8(target.to_vec()).ok()
 }
 
 #[cfg(test)]
@@ -204,13 +233,32 @@ mod tests {
     fn only_the_refs_asked_for_count() {
         let lines = [format!("{ONE} refs/heads/main-2"), format!("{ONE} refs/heads/main\n"), String::new()];
         let mut hub = hub(GREETING.iter().map(ToString::to_string).chain(lines));
-        let values = hub.list(["refs/heads/main", "refs/giter/status/a"]).unwrap();
-        assert_eq!(values, [Some(ONE.parse().unwrap()), None]);
+        let listed = hub.list(["refs/heads/main", "refs/giter/status/a"]).unwrap();
+        assert_eq!(listed, ([Some(ONE.parse().unwrap()), None], None));
         let heard = String::from_utf8(hub.into_stream().heard).unwrap();
         assert_eq!(
             heard,
-            "0013command=ls-refs0001001eref-prefix refs/heads/main0022ref-prefix refs/giter/status/a0000"
+            "0013command=ls-refs0001000bsymrefs0013ref-prefix HEAD001eref-prefix refs/heads/main\
+             0022ref-prefix refs/giter/status/a0000"
         );
+    }
+
+    #[test]
+    fn head_is_asked_for_again_and_believed_where_it_leads_somewhere() {
+        for (line, target) in [
+            (format!("{ONE} HEAD symref-target:refs/heads/main\n"), Some("refs/heads/main")),
+            (format!("{ONE} HEAD unborn:x symref-target:refs/heads/other"), Some("refs/heads/other")),
+            (format!("{ONE} HEAD"), None),
+            (format!("{ONE} HEAD symref-target:refs/heads/\u{e9}"), Some("refs/heads/\u{e9}")),
+            (format!("{ONE} HEAD-2 symref-target:refs/heads/main"), None),
+            (String::new(), None),
+        ] {
+            let ([], head) = after_greeting(&[&line, ""]).list([]).unwrap();
+            assert_eq!(head.map(|head| head.target).as_deref(), target, "{line}");
+        }
+        let mut hub = after_greeting(&["", ""]);
+        hub.list([]).unwrap();
+        assert_eq!(hub.into_stream().heard, b"0013command=ls-refs0001000bsymrefs0013ref-prefix HEAD0000");
     }
 
     #[test]

@@ -31,6 +31,11 @@ impl<S: Read> Packets<S> {
         self.lines.into_inner().into_inner()
     }
 
+    /// The stream, between two packets.
+    pub(super) fn stream_mut(&mut self) -> &mut S {
+        self.lines.inner_mut().get_mut()
+    }
+
     /// Reads a packet; `None` if it is a flush, a delimiter or a response end. A line's newline is taken off.
     ///
     /// # Errors
@@ -204,7 +209,7 @@ pub(super) fn split_oid(line: &[u8]) -> Option<(Oid, &[u8])> {
 }
 
 /// The error of a stream: the one it carries, or that its bytes are not git's, or that the connection is gone.
-pub(super) fn broken(error: io::Error) -> Error {
+pub(crate) fn broken(error: io::Error) -> Error {
     error.downcast::<Error>().unwrap_or_else(|error| match error.kind() {
         io::ErrorKind::UnexpectedEof => Error::new(Reason::HubUnreachable, "the hub ended the conversation"),
         io::ErrorKind::Other if error.get_ref().is_some() => malformed("something on no side band").caused_by(error),

@@ -1,11 +1,14 @@
 //! A program as a stream: its standard input and output, with its standard error heard on the side.
 //!
-//! One thread waits for the bytes, the words, the deadline and the cancellation at once (poll(2)). The deadline is on
-//! silence: every byte that moves starts it anew. No process outlives its [`Child`], and none is left as a zombie.
+//! One thread waits for the bytes, the words, the deadline and the cancellation at once (poll(2)). No process outlives
+//! its [`Child`], and none is left as a zombie.
 
 use std::{
     io::{self, Read, Write},
-    os::{fd::AsFd, unix::process::CommandExt},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::process::CommandExt,
+    },
     process::{ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
@@ -16,15 +19,13 @@ use rustix::{
     process::{Pid, Signal, kill_process_group},
 };
 
-use super::{cancel::Cancel, stream};
+use super::{cancel::Cancel, patience::Patience, stream};
 use crate::git::wire::Words;
 
 /// How often a program that has said all is asked whether it has ended: nothing tells of that on every kernel.
 const LINGER: Duration = Duration::from_millis(10);
 /// How long a program may take to end once its input is closed, where silence is not cut short earlier.
 const LAST_WORDS: Duration = Duration::from_secs(10);
-/// The longest silence that can be asked for.
-const LONGEST_SILENCE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A running program. I/O with it fails with `Stopped` and `HubTimeout`, wrapped in [`io::Error`].
 pub(super) struct Child {
@@ -33,7 +34,7 @@ pub(super) struct Child {
     output: Option<ChildStdout>,
     error: Option<ChildStderr>,
     words: Words,
-    silence: Duration,
+    patience: Patience,
     cancel: Cancel,
 }
 
@@ -60,22 +61,44 @@ struct Ready {
 
 impl Child {
     /// Starts the program, in a process group of its own so that helpers it starts end with it.
-    pub(super) fn spawn(command: &mut Command, silence: Duration, cancel: Cancel) -> io::Result<Self> {
+    pub(super) fn spawn(command: &mut Command, patience: Patience, cancel: Cancel) -> io::Result<Self> {
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let mut process = command.spawn()?;
-        let silence = silence.min(LONGEST_SILENCE);
         let (input, output, error) = (process.stdin.take(), process.stdout.take(), process.stderr.take());
-        let child = Self { process, input, output, error, words: Words::default(), silence, cancel };
+        let child = Self { process, input, output, error, words: Words::default(), patience, cancel };
         for fd in [child.input.as_ref().map(AsFd::as_fd), child.error.as_ref().map(AsFd::as_fd)].into_iter().flatten() {
             ioctl_fionbio(fd, true)?;
         }
         Ok(child)
     }
 
+    /// Another exchange of words begins, in which this silence is borne.
+    pub(super) fn begin(&mut self, silence: Duration) {
+        self.patience.begin(silence);
+    }
+
+    /// What becomes readable when the program has written something, or is gone.
+    pub(super) fn descriptor(&self) -> io::Result<OwnedFd> {
+        self.output.as_ref().ok_or(io::ErrorKind::NotConnected)?.as_fd().try_clone_to_owned()
+    }
+
+    /// Reads what was written, without waiting for it: `None` if nothing was, 0 bytes at the end.
+    pub(super) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        let ready = self.poll(Side::Output, Duration::ZERO)?;
+        if ready.words {
+            self.hear();
+        }
+        match &mut self.output {
+            Some(output) if ready.side => output.read(buffer).map(Some),
+            Some(_) => Ok(None),
+            None => Ok(Some(0)),
+        }
+    }
+
     /// Closes the program's standard input and lets it come to its end, for at most [`LAST_WORDS`].
     pub(super) fn finish(mut self) -> Ending {
         self.input = None;
-        let deadline = Instant::now() + self.silence.min(LAST_WORDS);
+        let deadline = Instant::now() + self.patience.deadline().left().min(LAST_WORDS);
         let status = loop {
             match self.process.try_wait() {
                 Ok(Some(status)) => break Some(status),
@@ -115,9 +138,9 @@ impl Child {
     }
 
     fn wait_for(&mut self, side: Side) -> io::Result<()> {
-        let deadline = Instant::now() + self.silence;
+        let deadline = self.patience.deadline();
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.left();
             let ready = self.poll(side, left)?;
             if ready.cancelled {
                 return Err(io::Error::other(stream::stopped()));
@@ -129,7 +152,7 @@ impl Child {
                 return Ok(());
             }
             if left.is_zero() {
-                return Err(io::Error::other(stream::silent(self.silence)));
+                return Err(io::Error::other(deadline.passed()));
             }
         }
     }
@@ -198,7 +221,8 @@ mod tests {
 
     fn sh(script: &str, silence: Duration) -> (Child, Cancel) {
         let cancel = Cancel::new().unwrap();
-        let child = Child::spawn(Command::new("sh").args(["-c", script]), silence, cancel.clone()).unwrap();
+        let child = Child::spawn(Command::new("sh").args(["-c", script]), Patience::new(silence, LONG), cancel.clone())
+            .unwrap();
         (child, cancel)
     }
 

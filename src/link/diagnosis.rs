@@ -1,7 +1,8 @@
 //! What an ended ssh meant, from its exit status and its words.
 //!
 //! ssh ends with 255 where it failed itself and with the hub's status otherwise (ssh(1), "EXIT STATUS"), so the hub's
-//! words cannot pass for ssh's. Matching words is for the reason alone: what was said always stands in the error.
+//! words cannot pass for ssh's. dbclient ends with 1 and signs what it says. Matching words is for the reason alone: what was
+//! said always stands in the error.
 
 use std::path::Path;
 
@@ -10,6 +11,9 @@ use crate::api::{Error, Reason};
 
 /// The highest status that git ends with by itself, for a wrong command line; a shell adds a signal's number to 128.
 const GITS_OWN: i32 = 129;
+
+/// How dropbear's client begins the last that it says of its own.
+const DBCLIENT: &str = "dbclient: ";
 
 /// Whether the ending of ssh can tell more of an error of the conversation.
 pub(super) fn is_open(error: &Error) -> bool {
@@ -20,6 +24,7 @@ pub(super) fn is_open(error: &Error) -> bool {
 pub(super) fn explain(error: Error, ending: &Ending, place: &SshUrl, known_hosts: Option<&Path>) -> Error {
     match ending.status.and_then(|status| status.code()) {
         Some(255) => of_ssh(&error, &ending.words, place, known_hosts),
+        Some(_) if ending.words.contains(DBCLIENT) => of_ssh(&error, &ending.words, place, known_hosts),
         Some(status) => of_git(error, status, &ending.words, place),
         None => error,
     }
@@ -28,13 +33,17 @@ pub(super) fn explain(error: Error, ending: &Ending, place: &SshUrl, known_hosts
 fn of_ssh(error: &Error, words: &str, place: &SshUrl, known_hosts: Option<&Path>) -> Error {
     let says = |texts: &[&str]| texts.iter().any(|text| words.contains(text));
     let cause = if words.is_empty() { error.one_line() } else { words.to_owned() };
-    if says(&["Host key verification failed", "no matching host key type"]) {
-        of_host_key(place, known_hosts, says(&["has changed", "HAS CHANGED"])).caused_by(last(&cause))
+    if says(&["Host key verification failed", "no matching host key type", "validate host key", "host key mismatch"]) {
+        of_host_key(place, known_hosts, says(&["has changed", "HAS CHANGED", "mismatch"])).caused_by(last(&cause))
     } else if says(&["UNPROTECTED PRIVATE KEY FILE", "bad permissions", "invalid format", "error in libcrypto"]) {
         Error::new(Reason::BadKeyFile, "ssh does not take the key in `link.identity`")
             .caused_by(cause)
             .hint("give it an OpenSSH private key without a passphrase, mode 0600")
-    } else if says(&["Permission denied (", "Too many authentication failures"]) {
+    } else if says(&["dbclient: Exited: String too long", "dbclient: Exited: Bad buf"]) {
+        Error::new(Reason::BadKeyFile, "dbclient does not take the key in `link.identity`")
+            .caused_by(cause)
+            .hint("give it one in dropbear's format: `dropbearconvert openssh dropbear KEY KEY.dropbear`")
+    } else if says(&["Permission denied (", "Too many authentication failures", "auth methods", "'s password: "]) {
         Error::new(Reason::SshKeyRefused, format!("{place} does not accept this device's SSH key"))
             .caused_by(cause)
             .hint("add the public key to the account's authorized_keys at the hub")
@@ -89,7 +98,7 @@ pub(super) fn of_git(error: Error, status: i32, words: &str, place: &SshUrl) -> 
         return error;
     }
     let cause = if words.is_empty() { error.one_line() } else { words.to_owned() };
-    let explained = Error::new(Reason::ProtocolError, format!("git at {place} ended with status {status}"));
+    let explained = Error::new(Reason::ProtocolError, format!("the command at {place} ended with status {status}"));
     let hint = match status {
         127 => Some("install git at the hub, in the account's PATH"),
         _ => error.get_hint(),
@@ -145,6 +154,18 @@ mod tests {
             ("ERROR: Repository not found.", Reason::HubUnreachable),
         ] {
             assert_eq!(reason(255, words), expected, "{words}");
+        }
+        for (words, expected) in [
+            ("dbclient: Connection to git@hub:22 exited: Didn't validate host key", Reason::HostKeyRefused),
+            (
+                "dbclient: Connection to git@hub:22 exited: ; ssh-ed25519 host key mismatch for hub !",
+                Reason::HostKeyRefused,
+            ),
+            ("dbclient: Exited: String too long", Reason::BadKeyFile),
+            ("dbclient: Connection to git@hub:22 exited: No auth methods could be used.", Reason::SshKeyRefused),
+            ("dbclient: Connection to git@hub:22 exited: Connect failed: Connection refused", Reason::HubUnreachable),
+        ] {
+            assert_eq!(reason(1, words), expected, "{words}");
         }
         assert_eq!(reason(1, "Permission denied (publickey)."), Reason::ProtocolError);
     }

@@ -77,6 +77,10 @@ impl Link for FileLink {
         repository.move_ref(&self.status, old, new)
     }
 
+    fn rest(&mut self) {
+        self.close();
+    }
+
     fn close(&mut self) {
         self.repository = None;
     }

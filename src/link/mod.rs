@@ -1,7 +1,8 @@
 //! Ways to the hub: adapters behind the [`Link`] port.
 //!
 //! ```text
-//! remote::Remote --git::fetch, git::push--> stream::Stream <--makes-- stream::Connector (ssh::SystemSsh, builtin::Builtin)
+//! remote::Remote --git::fetch, git::push, watch--> stream::Stream <--makes-- stream::Connector (ssh::SystemSsh,
+//!                                                                                              builtin::Builtin)
 //! file::FileLink --git::repository--------> a repository on a mounted file system
 //! ```
 //!
@@ -13,22 +14,25 @@ pub mod cancel;
 mod child;
 mod diagnosis;
 pub mod file;
+mod patience;
 pub mod remote;
 pub mod ssh;
 pub mod stream;
 pub mod url;
+mod watch;
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 pub use builtin::BuiltinLink;
 pub use cancel::Cancel;
 pub use file::FileLink;
+pub use remote::Manner;
 pub use ssh::{SshConfig, SshLink, check_identity};
 pub use url::{SshUrl, Url};
 
 use crate::{
     api::{Result, ledger::HubTraits},
-    codec::config::SshClient,
+    codec::config::{Algorithms, SshClient},
     reconcile::ports::Link,
 };
 
@@ -49,8 +53,12 @@ pub struct Settings {
     pub known_hosts: Option<PathBuf>,
     /// The ssh program: a path, or a name to look up in `PATH`.
     pub program: PathBuf,
-    /// How long silence is borne.
-    pub timeout: Duration,
+    /// What the ssh program offers to the hub's server.
+    pub algorithms: Algorithms,
+    /// The folder in which ssh programs share a connection; `None` for each having its own.
+    pub sockets: Option<PathBuf>,
+    /// How the hub is spoken with.
+    pub manner: Manner,
 }
 
 /// The link that the URL asks for. Nothing is contacted yet.
@@ -70,11 +78,13 @@ pub fn open(settings: &Settings, learned: HubTraits, cancel: Cancel) -> Result<B
                 identity: settings.identity.clone(),
                 known_hosts: settings.known_hosts.clone(),
                 program: settings.program.clone(),
-                timeout: settings.timeout,
+                algorithms: settings.algorithms,
+                sockets: settings.sockets.clone(),
+                manner: settings.manner,
                 protocol_in_command: learned.protocol_in_command,
             };
             match settings.ssh {
-                SshClient::System => Box::new(SshLink::new(config, cancel)),
+                SshClient::System => Box::new(SshLink::open(config, cancel)?),
                 SshClient::Builtin => Box::new(BuiltinLink::open(config, cancel)?),
             }
         }

@@ -1,13 +1,47 @@
-//! The link to a hub that runs git: lists and fetches over one stream, pushes over another.
+//! The hub as git's programs over byte streams, whatever carries them: one program to list and fetch from, another for
+//! each push, a third that tells of changes.
+//!
+//! ```text
+//! list -> [fetch] -> [publish] -> rest -> list -> ... one git-upload-pack, as long as its answers can be believed
+//!                                  `-> listen -> heard       what is said between two listings (watch)
+//! ```
+//!
+//! A conversation that rests is believed again for `HEAD` alone (see [`fetch`]), so it is held only where `HEAD` leads to
+//! the branch. Where the status ref is, it does not tell a second time: that is what it was at first, or what was published
+//! since. It ends with every doubt, after [`Manner::hold`] at the latest, and then everything is asked anew.
 //!
 //! It does not know how a connection comes about ([`Connector`]), nor what the commits mean.
 
-use super::stream::{Connector, Service, Stream, Version2};
-use crate::{
-    api::{Error, Oid, Reason, Result, ledger::HubTraits},
-    git::{fetch::UploadPack, pack, push},
-    reconcile::ports::{Link, Listing, NewObject, Quarantine, Want},
+use std::{
+    os::fd::OwnedFd,
+    time::{Duration, Instant},
 };
+
+use super::{
+    stream::{Connector, Service, Stream, Version2},
+    watch::Watch,
+};
+use crate::{
+    api::{Error, Oid, Reason, Result, ledger::HubTraits, limits},
+    git::{
+        fetch::{self, UploadPack},
+        pack, push,
+    },
+    reconcile::ports::{Heard, Link, Listing, NewObject, Quarantine, Want},
+};
+
+/// How a hub is spoken with.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// How long it may be silent.
+    pub silence: Duration,
+    /// How long all of an exchange of words may take, be it never silent.
+    pub exchange: Duration,
+    /// How long a conversation is held and believed; zero for no longer than a tick.
+    pub hold: Duration,
+    /// Whether the hub is asked to tell of changes.
+    pub watch: bool,
+}
 
 /// A hub that runs git.
 pub struct Remote<C: Connector> {
@@ -15,52 +49,61 @@ pub struct Remote<C: Connector> {
     branch: String,
     branch_ref: String,
     status_ref: String,
+    manner: Manner,
     traits: HubTraits,
-    conversation: Option<UploadPack<C::Stream>>,
+    conversation: Option<Conversation<C::Stream>>,
+    watch: Watch<C::Stream>,
+}
+
+/// What goes on with one `git-upload-pack`.
+struct Conversation<S> {
+    hub: UploadPack<S>,
+    began: Instant,
+    /// Whether `HEAD` leads to the branch.
+    follows_head: bool,
+    /// Where the branch was listed last, and the status ref listed first or published since.
+    listing: Listing,
+    is_resting: bool,
 }
 
 impl<C: Connector> Remote<C> {
     /// The hub behind `connector`: the branch by its short name, the device's status ref by its full one, and what
     /// was learned of the hub before.
-    pub fn over(connector: C, branch: &str, status_ref: &str, traits: HubTraits) -> Self {
+    pub fn over(connector: C, branch: &str, status_ref: &str, manner: Manner, traits: HubTraits) -> Self {
         Self {
             connector,
             branch: branch.to_owned(),
             branch_ref: format!("refs/heads/{branch}"),
             status_ref: status_ref.to_owned(),
+            manner,
             traits,
             conversation: None,
+            watch: Watch::default(),
         }
     }
 
-    fn end_conversation(&mut self) {
-        if let Some(hub) = self.conversation.take() {
-            hub.into_stream().close();
+    /// Goes on with a conversation that rested; `None` if it cannot be believed any more.
+    fn list_again(&mut self, mut held: Conversation<C::Stream>) -> Result<Option<Listing>> {
+        if held.began.elapsed() >= self.manner.hold {
+            return Ok(None);
         }
-    }
-
-    fn list_with(&mut self, version: Version2) -> Result<Listing> {
-        let mut hub = UploadPack::new(self.connector.connect(Service::UploadPack, version)?);
-        let listing = hub.list([&self.branch_ref, &self.status_ref]).and_then(|[branch, status]| match branch {
-            Some(branch) => Ok(Listing { branch, status }),
-            None if hub.is_empty()? => Err(Error::new(Reason::RepositoryEmpty, "the repository has no commits")
-                .hint(format!("push a first commit to `{}`", self.branch))),
-            None => Err(Error::new(Reason::BranchNotFound, format!("the repository has no branch `{}`", self.branch))
-                .hint("set `link.branch`, or push that branch")),
-        });
-        match listing {
-            Ok(listing) => {
-                self.conversation = Some(hub);
-                Ok(listing)
+        held.hub.stream_mut().begin(self.manner.silence.min(limits::HELD_SILENCE));
+        let head = match held.hub.list([]) {
+            Ok(([], head)) => head.filter(|head| head.target == self.branch_ref),
+            Err(error) if error.reason() == Reason::Stopped => return Err(error),
+            Err(error) => {
+                log::debug!("the connection that was held is of no use: {}", error.one_line());
+                None
             }
-            Err(error) => Err(hub.into_stream().explain(error)),
-        }
+        };
+        let Some(fetch::Head { value: branch, .. }) = head else { return Ok(None) };
+        held.hub.stream_mut().begin(self.manner.silence);
+        let listing = Listing { branch, ..held.listing };
+        self.conversation = Some(Conversation { listing, is_resting: false, ..held });
+        Ok(Some(listing))
     }
-}
 
-impl<C: Connector> Link for Remote<C> {
-    fn list(&mut self) -> Result<Listing> {
-        self.end_conversation();
+    fn list_anew(&mut self) -> Result<Listing> {
         let in_command = self.traits.protocol_in_command;
         let first = self.list_with(version(in_command));
         let failed = match &first {
@@ -78,11 +121,52 @@ impl<C: Connector> Link for Remote<C> {
         }
     }
 
+    fn list_with(&mut self, version: Version2) -> Result<Listing> {
+        let began = Instant::now();
+        let mut hub = UploadPack::new(self.connector.connect(Service::UploadPack, version)?);
+        let listed = hub.list([&self.branch_ref, &self.status_ref]).and_then(|([branch, status], head)| match branch {
+            Some(branch) => Ok((Listing { branch, status }, head)),
+            None if hub.is_empty()? => Err(Error::new(Reason::RepositoryEmpty, "the repository has no commits")
+                .hint(format!("push a first commit to `{}`", self.branch))),
+            None => Err(Error::new(Reason::BranchNotFound, format!("the repository has no branch `{}`", self.branch))
+                .hint("set `link.branch`, or push that branch")),
+        });
+        match listed {
+            Ok((listing, head)) => {
+                let follows_head = head.is_some_and(|head| head.target == self.branch_ref);
+                self.conversation = Some(Conversation { hub, began, follows_head, listing, is_resting: false });
+                Ok(listing)
+            }
+            Err(error) => Err(hub.into_stream().explain(error)),
+        }
+    }
+
+    fn end_conversation(&mut self) {
+        self.watch.end();
+        if let Some(Conversation { hub, .. }) = self.conversation.take() {
+            hub.into_stream().close();
+        }
+    }
+}
+
+impl<C: Connector> Link for Remote<C> {
+    fn list(&mut self) -> Result<Listing> {
+        if let Some(held) = self.conversation.take_if(|conversation| conversation.is_resting) {
+            if let Some(listing) = self.list_again(held)? {
+                return Ok(listing);
+            }
+            self.close();
+        }
+        self.end_conversation();
+        self.list_anew()
+    }
+
     fn fetch(&mut self, want: Want<'_>, into: &mut dyn Quarantine) -> Result<()> {
-        let mut hub = self
+        let mut conversation = self
             .conversation
             .take()
             .ok_or_else(|| Error::new(Reason::Bug, "a fetch from a hub that was not listed"))?;
+        let hub = &mut conversation.hub;
         let fetched = match want {
             Want::Whole(commit) => hub.fetch(&[commit], None, into),
             Want::Tip { tip, have, .. } => hub.fetch(&[tip], have, into),
@@ -90,30 +174,75 @@ impl<C: Connector> Link for Remote<C> {
         };
         match fetched {
             Ok(()) => {
-                self.conversation = Some(hub);
+                self.conversation = Some(conversation);
                 Ok(())
             }
-            Err(error) => Err(hub.into_stream().explain(error)),
+            Err(error) => Err(conversation.hub.into_stream().explain(error)),
         }
     }
 
-    /// Ends what [`Link::list`] began: one stream at a time.
+    /// What goes wrong puts an end to what is known of the status ref, and so to the conversation.
     fn publish(&mut self, old: Option<Oid>, new: Oid, objects: &[NewObject]) -> Result<()> {
         let pack = pack::write(objects)?;
-        self.end_conversation();
         let mut stream = self.connector.connect(Service::ReceivePack, Version2::Unsaid)?;
         match push::send(&mut stream, &push::Update { name: &self.status_ref, old, new }, &pack) {
             Ok(()) => {
                 stream.close();
+                if let Some(conversation) = &mut self.conversation {
+                    conversation.listing.status = Some(new);
+                }
                 Ok(())
             }
-            Err(error) => Err(stream.explain(error)),
+            Err(error) => {
+                let error = stream.explain(error);
+                self.end_conversation();
+                Err(error)
+            }
+        }
+    }
+
+    fn rest(&mut self) {
+        let is_held = !self.manner.hold.is_zero() && self.connector.has_room();
+        match &mut self.conversation {
+            Some(conversation) if is_held && conversation.follows_head => conversation.is_resting = true,
+            Some(_) if is_held => self.end_conversation(),
+            None if is_held => {}
+            _ => self.close(),
         }
     }
 
     fn close(&mut self) {
         self.end_conversation();
         self.connector.hang_up();
+    }
+
+    /// The hub is asked once on each connection that rests to tell of changes. One that does not is listened to all the
+    /// same: who answers nothing is taken for gone.
+    fn listen(&mut self) -> Option<OwnedFd> {
+        let resting = self.conversation.as_mut().filter(|conversation| conversation.is_resting)?;
+        if self.manner.watch {
+            self.watch.begin(|| self.connector.connect(Service::Watch, Version2::Unsaid));
+        }
+        let descriptor = self.watch.descriptor().unwrap_or_else(|| resting.hub.stream_mut().descriptor());
+        descriptor.map_err(|error| log::warn!("cannot listen to the hub: {error}")).ok()
+    }
+
+    fn heard(&mut self) -> Heard {
+        let Some(resting) = self.conversation.as_mut().filter(|conversation| conversation.is_resting) else {
+            return Heard::Nothing;
+        };
+        let heard = match self.watch.heard(resting.listing.branch, Instant::now()) {
+            Some(heard) => heard,
+            // Nothing is to come that was not asked for, and an end is one.
+            None => match resting.hub.stream_mut().try_read(&mut [0]) {
+                Ok(None) => Heard::Nothing,
+                Ok(Some(_)) | Err(_) => Heard::Loss,
+            },
+        };
+        if heard == Heard::Loss {
+            self.close();
+        }
+        heard
     }
 
     fn traits(&self) -> HubTraits {

@@ -2,24 +2,38 @@
 //!
 //! ssh's own configuration counts, except where trust is concerned: host keys are never accepted or learned, nothing is
 //! asked of anybody, nothing is forwarded. Host aliases, proxies and algorithms are the operator's.
+//!
+//! The first `ssh`, which runs `git-upload-pack`, is a master (ssh_config(5), ControlMaster): the programs beside it go over
+//! its connection, and it outlives none of them. Where there is no place for its socket, or the program is dropbear's
+//! `dbclient`, each program has a connection of its own.
+
+mod command;
+mod sockets;
 
 use std::{
     io::{self, Read, Write},
-    os::unix::fs::MetadataExt,
+    os::{fd::OwnedFd, unix::fs::MetadataExt},
     path::{Path, PathBuf},
-    process::Command,
     time::Duration,
 };
 
+use self::{
+    command::{Share, command},
+    sockets::Sockets,
+};
 use super::{
     cancel::Cancel,
     child::Child,
     diagnosis,
-    remote::Remote,
+    patience::Patience,
+    remote::{Manner, Remote},
     stream::{Connector, Service, Stream, Version2},
     url::SshUrl,
 };
-use crate::api::{Error, Reason, Result, ledger::HubTraits};
+use crate::{
+    api::{Error, Reason, Result, ledger::HubTraits},
+    codec::config::Algorithms,
+};
 
 /// The link to a git hub through the system's `ssh`.
 pub type SshLink = Remote<SystemSsh>;
@@ -39,18 +53,28 @@ pub struct SshConfig {
     pub known_hosts: Option<PathBuf>,
     /// The ssh program: a path, or a name to look up in `PATH`.
     pub program: PathBuf,
-    /// How long silence is borne.
-    pub timeout: Duration,
+    /// What is offered to the hub's SSH server.
+    pub algorithms: Algorithms,
+    /// The folder in which connections are shared; `None` for each program at the hub having its own.
+    pub sockets: Option<PathBuf>,
+    /// How the hub is spoken with.
+    pub manner: Manner,
     /// What was learned about the hub before: [`HubTraits::protocol_in_command`].
     pub protocol_in_command: bool,
 }
 
 impl SshLink {
     /// A link that nothing was said on yet.
-    pub fn new(config: SshConfig, cancel: Cancel) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// `BadConfig` if the program cannot be told what the configuration says.
+    pub fn open(config: SshConfig, cancel: Cancel) -> Result<Self> {
+        command(&config, Service::UploadPack, Version2::Unsaid, Share::Alone)?;
         let traits = HubTraits { protocol_in_command: config.protocol_in_command };
-        let (branch, status_ref) = (config.branch.clone(), config.status_ref.clone());
-        Self::over(SystemSsh { config, cancel }, &branch, &status_ref, traits)
+        let (branch, status_ref, manner) = (config.branch.clone(), config.status_ref.clone(), config.manner);
+        let sockets = config.sockets.as_deref().and_then(Sockets::open);
+        Ok(Self::over(SystemSsh { config, cancel, sockets }, &branch, &status_ref, manner, traits))
     }
 }
 
@@ -58,6 +82,7 @@ impl SshLink {
 pub struct SystemSsh {
     config: SshConfig,
     cancel: Cancel,
+    sockets: Option<Sockets>,
 }
 
 impl Connector for SystemSsh {
@@ -68,9 +93,15 @@ impl Connector for SystemSsh {
             // ssh would go on without it, and then say that the hub refused.
             check_identity(key)?;
         }
+        let share = match (&mut self.sockets, service) {
+            (Some(sockets), Service::UploadPack) => Share::Master(sockets.renew()),
+            (Some(sockets), _) => Share::Over(sockets.current()),
+            (None, _) => Share::Alone,
+        };
         let program = &self.config.program;
-        let mut command = command(&self.config, service, version)?;
-        match Child::spawn(&mut command, self.config.timeout, self.cancel.clone()) {
+        let Manner { silence, exchange, .. } = self.config.manner;
+        let mut command = command(&self.config, service, version, share)?;
+        match Child::spawn(&mut command, Patience::new(silence, exchange), self.cancel.clone()) {
             Ok(child) => {
                 let SshConfig { url, known_hosts, .. } = &self.config;
                 Ok(SshStream { child, url: url.clone(), known_hosts: known_hosts.clone() })
@@ -79,6 +110,10 @@ impl Connector for SystemSsh {
                 .caused_by(error)
                 .hint("install the OpenSSH client, for example `apt-get install openssh-client`")),
         }
+    }
+
+    fn has_room(&self) -> bool {
+        true
     }
 
     fn hang_up(&mut self) {}
@@ -131,6 +166,18 @@ impl Write for SshStream {
 }
 
 impl Stream for SshStream {
+    fn begin(&mut self, silence: Duration) {
+        self.child.begin(silence);
+    }
+
+    fn descriptor(&self) -> io::Result<OwnedFd> {
+        self.child.descriptor()
+    }
+
+    fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        self.child.try_read(buffer)
+    }
+
     fn close(self) {
         self.child.finish();
     }
@@ -143,119 +190,17 @@ impl Stream for SshStream {
     }
 }
 
-fn command(config: &SshConfig, service: Service, version: Version2) -> Result<Command> {
-    let mut command = Command::new(&config.program);
-    // Debian's ssh sends the locale along: bytes for nothing.
-    for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(|name| name.starts_with("LC_") || name.starts_with("LANG")) {
-            command.env_remove(name);
-        }
-    }
-    command.env_remove("GIT_PROTOCOL").args(["-T", "-a", "-x"]);
-    let mut option = |text: String| {
-        command.args(["-o", &text]);
-    };
-    option("BatchMode=yes".to_owned());
-    option("ClearAllForwardings=yes".to_owned());
-    option("LogLevel=ERROR".to_owned());
-    option("StrictHostKeyChecking=yes".to_owned());
-    option("UpdateHostKeys=no".to_owned());
-    // Half of what is borne: where a host has a second address, there is time for it.
-    option(format!("ConnectTimeout={}", (config.timeout.as_secs() / 2).max(1)));
-    if let Some(file) = &config.known_hosts {
-        option(format!("UserKnownHostsFile={}", value(file)?));
-        option("GlobalKnownHostsFile=none".to_owned());
-    }
-    if let Some(file) = &config.identity {
-        option(format!("IdentityFile={}", value(file)?));
-        option("IdentitiesOnly=yes".to_owned());
-    }
-    if version == Version2::InEnvironment {
-        option("SendEnv=GIT_PROTOCOL".to_owned());
-        command.env("GIT_PROTOCOL", "version=2");
-    }
-    if let Some(port) = config.url.port() {
-        command.args(["-p", &port.to_string()]);
-    }
-    let prefix = if version == Version2::InCommand { "GIT_PROTOCOL=version=2 " } else { "" };
-    command.arg(config.url.destination());
-    command.arg(format!("{prefix}{} {}", service.program(), config.url.quoted_path()));
-    Ok(command)
-}
-
-/// A path as a value of ssh's configuration, which splits words and expands `%`.
-fn value(path: &Path) -> Result<String> {
-    match path.to_str() {
-        Some(text) if !text.contains(|c: char| c.is_control() || matches!(c, '"' | '\\')) => {
-            Ok(format!("\"{}\"", text.replace('%', "%%")))
-        }
-        _ => Err(Error::new(Reason::BadConfig, format!("ssh does not take the path {}", path.display()))
-            .hint("name the file without quotes, backslashes and control characters")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::link::url::Url;
-
-    fn config(url: &str) -> SshConfig {
-        let Url::Ssh(url) = url.parse().unwrap() else { unreachable!() };
-        SshConfig {
-            url,
-            branch: "main".to_owned(),
-            status_ref: "refs/giter/status/a".to_owned(),
-            identity: None,
-            known_hosts: None,
-            program: "ssh".into(),
-            timeout: Duration::from_secs(60),
-            protocol_in_command: false,
-        }
-    }
-
-    fn arguments(config: &SshConfig, service: Service, version: Version2) -> Vec<String> {
-        let command = command(config, service, version).unwrap();
-        command.get_args().map(|argument| argument.to_str().unwrap().to_owned()).collect()
-    }
-
-    #[test]
-    fn the_command_is_one_word_behind_the_destination() {
-        let config = config("ssh://git@hub:2222/it's");
-        let arguments = arguments(&config, Service::UploadPack, Version2::InCommand);
-        assert_eq!(
-            arguments[arguments.len() - 4..],
-            ["-p", "2222", "git@hub", r"GIT_PROTOCOL=version=2 git-upload-pack '/it'\''s'"]
-        );
-        assert!(!arguments.contains(&"SendEnv=GIT_PROTOCOL".to_owned()));
-    }
-
-    #[test]
-    fn nothing_of_trust_is_left_to_chance() {
-        let mut config = config("hub:x");
-        config.known_hosts = Some("/etc/giter/known hosts%".into());
-        config.identity = Some("/etc/giter/key".into());
-        let arguments = arguments(&config, Service::ReceivePack, Version2::Unsaid);
-        for option in [
-            "BatchMode=yes",
-            "StrictHostKeyChecking=yes",
-            "UserKnownHostsFile=\"/etc/giter/known hosts%%\"",
-            "GlobalKnownHostsFile=none",
-            "IdentityFile=\"/etc/giter/key\"",
-            "IdentitiesOnly=yes",
-        ] {
-            assert!(arguments.contains(&option.to_owned()), "{option}");
-        }
-        config.identity = Some("/a\"b".into());
-        assert_eq!(command(&config, Service::UploadPack, Version2::Unsaid).unwrap_err().reason(), Reason::BadConfig);
-    }
 
     #[test]
     fn a_missing_program_and_a_missing_key_have_their_reasons() {
-        let mut config = config("hub:x");
+        let mut config = command::tests::config("hub:x");
         config.program = "/nonexistent/ssh".into();
-        let mut ssh = SystemSsh { config: config.clone(), cancel: Cancel::new().unwrap() };
+        let mut ssh = SystemSsh { config, cancel: Cancel::new().unwrap(), sockets: None };
         let reason = |ssh: &mut SystemSsh| ssh.connect(Service::UploadPack, Version2::Unsaid).err().map(|e| e.reason());
         assert_eq!(reason(&mut ssh), Some(Reason::SshNotFound));
         ssh.config.identity = Some("/nonexistent/key".into());

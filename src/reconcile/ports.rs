@@ -3,7 +3,7 @@
 //! Each port has a real adapter on floor 3 and a fake in the simulated world (`tests/sim`); one contract suite
 //! (`tests/contracts`) holds both to what is written here.
 
-use std::io::Read;
+use std::{io::Read, os::fd::OwnedFd};
 
 use super::goal::{Goal, Observed, Step};
 pub use crate::api::object::{NewObject, Object, ObjectKind};
@@ -112,9 +112,22 @@ pub enum Want<'a> {
     Objects(&'a [Oid]),
 }
 
-/// The way to the hub and back. One [`list`](Link::list) opens a conversation, [`close`](Link::close) ends it.
+/// What a hub had to say between two listings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Nothing that matters.
+    Nothing,
+    /// The branch may have moved.
+    News,
+    /// It will say no more: the connection is gone.
+    Loss,
+}
+
+/// The way to the hub and back. One [`list`](Link::list) opens a conversation, [`close`](Link::close) ends it; one that
+/// [`rest`](Link::rest)s may go on with the next `list`.
 pub trait Link {
-    /// Asks for the branch and the device's status ref.
+    /// Asks for the branch and the device's status ref. The branch is of this moment. The status ref is, too, where a
+    /// conversation begins; where one goes on it is what it was then, or what was published since.
     ///
     /// # Errors
     ///
@@ -139,8 +152,22 @@ pub trait Link {
     /// `StatusRefMoved` if the ref is elsewhere; `PushRejected` with the hub's words; those of `list`.
     fn publish(&mut self, old: Option<Oid>, new: Oid, objects: &[NewObject]) -> Result<()>;
 
+    /// Has done with the hub for now. The conversation ends, or is held for the next `list`.
+    fn rest(&mut self);
+
     /// Ends the conversation. The next `list` begins a new one.
     fn close(&mut self);
+
+    /// Between two listings: what becomes readable when there is something to be [`heard`](Link::heard); `None` where
+    /// the hub says nothing unasked.
+    fn listen(&mut self) -> Option<OwnedFd> {
+        None
+    }
+
+    /// Takes in what the hub has said unasked, without waiting for it.
+    fn heard(&mut self) -> Heard {
+        Heard::Nothing
+    }
 
     /// What was learned about the hub so far; kept in the ledger for the next start.
     fn traits(&self) -> HubTraits;

@@ -10,6 +10,8 @@ use crate::api::{Class, Exit, Reason};
 
 /// The longest wait after failures that time alone may mend.
 const RETRY_CAP: Duration = Duration::from_secs(30 * 60);
+/// The longest wait after a connection was lost on which the hub would have told of changes.
+const LOSS_CAP: Duration = Duration::from_secs(60);
 /// The longest wait after failures that a person has to mend on the device or the hub.
 const FIX_CAP: Duration = Duration::from_secs(60 * 60);
 
@@ -79,6 +81,15 @@ impl Schedule {
         if self.failures == 0 && earliest < self.poll_at {
             self.poll_at = earliest;
             self.is_hurried = true;
+        }
+    }
+
+    /// The connection is lost on which the hub would have told of changes: the next poll, which makes another, is brought
+    /// forward to some time within the interval or [`LOSS_CAP`]. All devices lose a hub at once.
+    pub fn lost(&mut self, now: Instant, random: u32) {
+        let soon = now + fraction(self.interval.min(LOSS_CAP), random);
+        if self.failures == 0 {
+            self.poll_at = self.poll_at.min(soon);
         }
     }
 }
@@ -192,6 +203,21 @@ mod tests {
         schedule.polled(now + 310 * SECOND, None, 1 << 31);
         schedule.news(now + 320 * SECOND);
         assert_eq!(schedule.poll_at(), now + 320 * SECOND);
+    }
+
+    #[test]
+    fn a_connection_that_is_lost_is_made_again_soon_but_not_by_all_at_once() {
+        let (mut schedule, now) = every(3600);
+        schedule.polled(now, None, 1 << 31);
+        schedule.lost(now, u32::MAX);
+        assert!(schedule.poll_at() - now <= LOSS_CAP);
+        schedule.lost(now, 1 << 31);
+        assert_eq!(schedule.poll_at(), now + LOSS_CAP / 2);
+        let (mut failing, _) = every(3600);
+        poll(&mut failing, Some(Reason::HubUnreachable), 0);
+        let due = failing.poll_at();
+        failing.lost(due - SECOND * 1800, 0);
+        assert_eq!(failing.poll_at(), due, "a hub that fails is not asked any sooner");
     }
 
     #[test]

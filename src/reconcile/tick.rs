@@ -384,7 +384,7 @@ impl Agent {
                 tick.publish_error = Some(error);
             }
         }
-        ports.link.close();
+        ports.link.rest();
         tick
     }
 

@@ -298,7 +298,7 @@ fn places() -> impl Iterator<Item = usize> {
 
 fn listed_through(sshd: &Sshd, hub: &Hub, at: usize, fault: Fault, timeout: Duration) -> Option<Error> {
     let mut config = WAY.config_at(sshd, &url(through(sshd.port(), at, fault), &hub.path()));
-    config.timeout = timeout;
+    config.manner.silence = timeout;
     WAY.link(config).list().err()
 }
 

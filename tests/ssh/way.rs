@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use giter_edge::{
-    codec::config::SshClient,
-    link::{BuiltinLink, Cancel, SshConfig, SshLink, Url},
+    codec::config::{Algorithms, SshClient},
+    link::{BuiltinLink, Cancel, Manner, SshConfig, SshLink, Url},
     reconcile::ports::Link,
 };
 
@@ -50,7 +50,9 @@ impl Way {
             identity: Some(sshd.file("user_key")),
             known_hosts: Some(sshd.file("known_hosts")),
             program: sshd.file("ssh"),
-            timeout: LONG,
+            algorithms: Algorithms::Ssh,
+            sockets: Some(std::env::temp_dir()),
+            manner: Manner { silence: LONG, exchange: LONG, hold: LONG, watch: false },
             // Learned before, where there is something to learn.
             protocol_in_command: self.server == Server::Dropbear,
         }
@@ -64,7 +66,7 @@ impl Way {
     /// A link that can be cancelled.
     pub(crate) fn cancellable(self, config: SshConfig, cancel: Cancel) -> Box<dyn Link + Send> {
         match self.client {
-            SshClient::System => Box::new(SshLink::new(config, cancel)),
+            SshClient::System => Box::new(SshLink::open(config, cancel).unwrap()),
             SshClient::Builtin => Box::new(BuiltinLink::open(config, cancel).unwrap()),
         }
     }

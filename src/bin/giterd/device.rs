@@ -81,6 +81,11 @@ impl Device {
         }
     }
 
+    /// The way to the hub, between two ticks.
+    pub fn link(&mut self) -> &mut dyn Link {
+        &mut *self.link
+    }
+
     /// Starts the agent, which recovers from whatever stopped the last one.
     ///
     /// # Errors
@@ -216,8 +221,22 @@ pub fn link_settings(config: &Config) -> Result<link::Settings> {
         identity: config.link.identity.clone(),
         known_hosts: config.link.known_hosts.clone(),
         program: config.link.program.clone(),
-        timeout: config.link.timeout,
+        algorithms: config.link.algorithms,
+        sockets: Some(sockets_folder()),
+        manner: link::Manner {
+            silence: config.link.timeout,
+            exchange: limits::EXCHANGE,
+            hold: config.link.hold(),
+            watch: config.link.watch,
+        },
     })
+}
+
+/// Where ssh's sockets are: systemd's folder for what goes with the service (systemd.exec(5), RuntimeDirectory=), or that
+/// of everybody's temporary files.
+fn sockets_folder() -> PathBuf {
+    let folders = std::env::var_os("RUNTIME_DIRECTORY");
+    folders.and_then(|folders| std::env::split_paths(&folders).next()).unwrap_or_else(std::env::temp_dir)
 }
 
 /// What ends a conversation with the hub.

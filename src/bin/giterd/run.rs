@@ -4,27 +4,33 @@
 //! ```text
 //! start -> tick(board) -> tick(hub) -> wait -+- poll is due, or SIGHUP -> tick(hub)
 //!                              ^             +- drift interval is over -> tick(board), and wait again
+//!                              |             +- the hub says something -> listen, and wait again
 //!                              |             +- SIGTERM, SIGINT --------> end
-//!                              `-- sooner, if the board shows what the hub does not know
+//!                              `-- sooner, if the board shows what the hub does not know, or the hub has news
 //! ```
 //!
 //! The ports block, so the agent lives on a thread of its own (`worker`). A signal that ends the daemon cancels the
 //! link, so that a silent hub cannot delay it.
 
-use std::{path::Path, time::Duration, time::Instant};
+use std::{os::fd::OwnedFd, path::Path, time::Duration, time::Instant};
 
 use async_signal::{Signal, Signals};
 use giter_edge::{
     api::{Error, Reason, Result},
     reconcile::{
+        ports::Heard,
         report,
         schedule::Schedule,
         tick::{Published, Reach, Tick},
     },
 };
-use smol::{Timer, future, stream::StreamExt};
+use smol::{Async, Timer, future, stream::StreamExt};
 
-use crate::{journal::Journal, worker::Worker, world};
+use crate::{
+    journal::Journal,
+    worker::{Ear, Worker},
+    world,
+};
 
 /// Runs until SIGTERM or SIGINT.
 ///
@@ -46,17 +52,22 @@ struct Daemon {
     signals: Signals,
     schedule: Schedule,
     drift_interval: Duration,
+    /// When drift is looked for, if nothing comes first that looks at the board, too.
+    look_at: Instant,
     journal: Journal,
     /// A digest of what the last poll had to say of the resources.
     told: Option<[u8; 16]>,
-    /// SIGHUP came while there was no time for it.
+    /// SIGHUP came while there was no time for it, or the hub has news.
     poll_soon: bool,
+    /// Readable when the hub has said something unasked.
+    ear: Option<Async<OwnedFd>>,
 }
 
 /// What ends a wait.
 enum Event {
     PollIsDue,
     DriftIsDue,
+    HubSpeaks,
     Stop,
 }
 
@@ -72,9 +83,11 @@ impl Daemon {
         Ok(Self {
             schedule: schedule.splayed(config.link.splay, uptime, world::random()),
             drift_interval: config.drift_interval,
+            look_at: Instant::now(),
             journal: Journal::default(),
             told: None,
             poll_soon: false,
+            ear: None,
             signals,
             worker,
         })
@@ -88,6 +101,7 @@ impl Daemon {
                 Event::Stop => return Ok(()),
                 Event::PollIsDue => self.poll().await?,
                 Event::DriftIsDue => self.look().await?,
+                Event::HubSpeaks => self.listen().await?,
             }
         }
         Ok(())
@@ -120,10 +134,29 @@ impl Daemon {
         Ok(())
     }
 
+    /// Takes in what the hub said unasked.
+    async fn listen(&mut self) -> Result<()> {
+        let ear = self.worker.listen().await?;
+        self.take_in(ear);
+        Ok(())
+    }
+
+    fn take_in(&mut self, Ear { heard, descriptor }: Ear) {
+        match heard {
+            Heard::Nothing => {}
+            Heard::News => self.poll_soon = true,
+            Heard::Loss => self.schedule.lost(Instant::now(), world::random()),
+        }
+        let ear = descriptor.map(Async::new_nonblocking).transpose();
+        self.ear = ear.map_err(|error| log::warn!("cannot wait for the hub: {error}")).ok().flatten();
+    }
+
     /// Has the worker tick while signals are heard. A signal to stop cancels the link and waits for the tick to end;
     /// SIGHUP is kept for when it has ended.
     async fn tick(&mut self, reach: Reach) -> Result<Tick> {
-        let Self { worker, signals, poll_soon, journal, .. } = self;
+        // What is readable now, the tick takes in.
+        self.ear = None;
+        let Self { worker, signals, poll_soon, .. } = self;
         let listen = async {
             while let Some(Ok(Signal::Hup)) = signals.next().await {
                 *poll_soon = true;
@@ -131,8 +164,10 @@ impl Daemon {
             worker.cancel.cancel();
             future::pending().await
         };
-        let tick = future::or(worker.tick(reach), listen).await?;
-        for (level, line) in journal.lines(&tick, reach) {
+        let (tick, ear) = future::or(worker.tick(reach), listen).await?;
+        self.take_in(ear);
+        self.look_at = Instant::now() + self.drift_interval;
+        for (level, line) in self.journal.lines(&tick, reach) {
             log::log!(level, "{line}");
         }
         Ok(tick)
@@ -143,7 +178,7 @@ impl Daemon {
             return Event::PollIsDue;
         }
         let drift = async {
-            Timer::after(self.drift_interval).await;
+            Timer::at(self.look_at).await;
             Event::DriftIsDue
         };
         let poll = async {
@@ -156,6 +191,13 @@ impl Daemon {
                 _ => Event::Stop,
             }
         };
-        future::or(signal, future::or(poll, drift)).await
+        let hub = async {
+            match &self.ear {
+                Some(ear) => drop(ear.readable().await),
+                None => future::pending().await,
+            }
+            Event::HubSpeaks
+        };
+        future::or(signal, future::or(poll, future::or(drift, hub))).await
     }
 }

@@ -23,6 +23,7 @@ pub fn sync(args: &Args) -> Result<ExitCode> {
     let mut device = Device::open(&args.config)?;
     let mut agent = device.start_agent()?;
     let tick = agent.tick(&mut device.ports(), Reach::Hub, world::now());
+    device.link().close();
     show::sync(&tick, args.output)?;
     match tick.error() {
         Some(error) => Err(error),

@@ -1,6 +1,7 @@
 //! The thread that owns the device: the adapters block, and hold what must not leave their thread.
 
 use std::{
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     thread::JoinHandle,
 };
@@ -9,7 +10,10 @@ use giter_edge::{
     api::{Error, Reason, Result},
     codec::config::Config,
     link::Cancel,
-    reconcile::tick::{Agent, Reach, Tick},
+    reconcile::{
+        ports::Heard,
+        tick::{Agent, Reach, Tick},
+    },
 };
 use smol::channel::{Receiver, Sender, bounded};
 
@@ -27,10 +31,18 @@ pub struct Worker {
     thread: JoinHandle<()>,
 }
 
-/// A tick that is asked for, and where it is to be sent.
-struct Job {
-    reach: Reach,
-    reply: Sender<Tick>,
+/// What is asked for, and where the answer is to be sent.
+enum Job {
+    Tick(Reach, Sender<(Tick, Ear)>),
+    Listen(Sender<Ear>),
+}
+
+/// What the hub said unasked, and how more of it is noticed.
+pub struct Ear {
+    /// What it said.
+    pub heard: Heard,
+    /// What becomes readable when it has said more; `None` where it says nothing unasked.
+    pub descriptor: Option<OwnedFd>,
 }
 
 /// What the thread says once the device is open.
@@ -63,9 +75,20 @@ impl Worker {
     /// # Errors
     ///
     /// `Bug` if the thread is gone.
-    pub async fn tick(&self, reach: Reach) -> Result<Tick> {
+    pub async fn tick(&self, reach: Reach) -> Result<(Tick, Ear)> {
         let (reply, answer) = bounded(1);
-        self.jobs.send(Job { reach, reply }).await.map_err(gone)?;
+        self.jobs.send(Job::Tick(reach, reply)).await.map_err(gone)?;
+        answer.recv().await.map_err(gone)
+    }
+
+    /// Takes in what the hub has said since.
+    ///
+    /// # Errors
+    ///
+    /// `Bug` if the thread is gone.
+    pub async fn listen(&self) -> Result<Ear> {
+        let (reply, answer) = bounded(1);
+        self.jobs.send(Job::Listen(reply)).await.map_err(gone)?;
         answer.recv().await.map_err(gone)
     }
 
@@ -91,11 +114,25 @@ fn work(config: &Path, opened: &Sender<Result<Opened>>, inbox: &Receiver<Job>) {
     };
     let board = device.board_name().to_string();
     let _ = opened.send_blocking(Ok(Opened { config: device.config.clone(), board, cancel: device.cancel.clone() }));
-    while let Ok(Job { reach, reply }) = inbox.recv_blocking() {
-        let tick = agent.tick(&mut device.ports(), reach, world::now());
+    while let Ok(job) = inbox.recv_blocking() {
         // The asker may be gone by now; then nobody waits for the answer.
-        let _ = reply.send_blocking(tick);
+        match job {
+            Job::Tick(reach, reply) => {
+                let tick = agent.tick(&mut device.ports(), reach, world::now());
+                let _ = reply.send_blocking((tick, listen(&mut device)));
+            }
+            Job::Listen(reply) => {
+                let _ = reply.send_blocking(listen(&mut device));
+            }
+        }
     }
+    device.link().close();
+}
+
+/// What came with other answers is heard first: nothing would become readable for it any more.
+fn listen(device: &mut Device) -> Ear {
+    let link = device.link();
+    Ear { heard: link.heard(), descriptor: link.listen() }
 }
 
 fn open(config: &Path) -> Result<(Device, Agent)> {

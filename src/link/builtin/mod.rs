@@ -1,10 +1,10 @@
 //! The way to a hub by an SSH client of our own, on sunset: no program on the device, and one connection for all that is
-//! said in a conversation, on a channel for each of git's programs.
+//! said, on a channel for each program at the hub.
 //!
 //! ```text
-//! Builtin --keeps--> session::Session --asks--> door::Door     whose key is whose
-//!    ^                      |
-//!    `--gives back-- BuiltinStream      socket::Socket         every wait ends
+//! Builtin --------.
+//! BuiltinStream --+--> session::Session --asks--> door::Door     whose key is whose
+//! BuiltinStream --'           `--waits for--> socket::Socket     every wait ends
 //! ```
 //!
 //! ssh's configuration files do not count here, nor agents or keys that nobody named: there is one key, one known_hosts
@@ -19,21 +19,23 @@ mod socket;
 
 use std::{
     io::{self, Read, Write},
+    os::fd::OwnedFd,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use self::session::Session;
+use self::session::{ChannelId, Session};
 use super::{
     cancel::Cancel,
     diagnosis,
-    remote::Remote,
+    patience::{Deadline, Patience},
+    remote::{Manner, Remote},
     ssh::SshConfig,
     stream::{Connector, Service, Stream, Version2},
     url::SshUrl,
 };
-use crate::api::{Error, Reason, Result, ledger::HubTraits};
+use crate::api::{Error, Reason, Result, ledger::HubTraits, limits};
 
 /// How long a program at the hub may take to say why it gave up.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -48,9 +50,9 @@ impl BuiltinLink {
     ///
     /// `BadConfig` if the user, the key or the known_hosts file is not named: nothing is guessed.
     pub fn open(config: SshConfig, cancel: Cancel) -> Result<Self> {
-        let (branch, status_ref) = (config.branch.clone(), config.status_ref.clone());
-        let connector = Builtin { place: Place::new(config)?, cancel, kept: Kept::default() };
-        Ok(Self::over(connector, &branch, &status_ref, HubTraits { protocol_in_command: true }))
+        let (branch, status_ref, manner) = (config.branch.clone(), config.status_ref.clone(), config.manner);
+        let connector = Builtin { place: Place::new(config)?, cancel, session: None };
+        Ok(Self::over(connector, &branch, &status_ref, manner, HubTraits { protocol_in_command: true }))
     }
 }
 
@@ -61,12 +63,12 @@ struct Place {
     user: String,
     identity: PathBuf,
     known_hosts: PathBuf,
-    timeout: Duration,
+    manner: Manner,
 }
 
 impl Place {
     fn new(config: SshConfig) -> Result<Self> {
-        let SshConfig { url, identity, known_hosts, timeout, .. } = config;
+        let SshConfig { url, identity, known_hosts, manner, .. } = config;
         let missing = |key: &str, hint: &str| {
             Error::new(Reason::BadConfig, format!("`link.ssh = \"builtin\"` needs {key}")).hint(hint.to_owned())
         };
@@ -75,34 +77,38 @@ impl Place {
             .ok_or_else(|| missing("`link.identity`", "make a key with `ssh-keygen -t ed25519 -N ''`, and name it"))?;
         let known_hosts =
             known_hosts.ok_or_else(|| missing("`link.known_hosts`", "name a file with the hub's ed25519 host key"))?;
-        Ok(Self { url, user, identity, known_hosts, timeout })
+        Ok(Self { url, user, identity, known_hosts, manner })
     }
 }
 
-/// The connection that is kept for the next stream.
-type Kept = Arc<Mutex<Option<Box<Session>>>>;
+/// A connection, of as many as use it.
+type Shared = Arc<Mutex<Session>>;
 
-fn kept(kept: &Kept) -> std::sync::MutexGuard<'_, Option<Box<Session>>> {
-    kept.lock().unwrap_or_else(PoisonError::into_inner)
+fn of(session: &Shared) -> MutexGuard<'_, Session> {
+    session.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Makes streams on one connection, and a new one where that is used up or gone.
 pub struct Builtin {
     place: Place,
     cancel: Cancel,
-    kept: Kept,
+    session: Option<Shared>,
 }
 
 impl Builtin {
-    fn session(&self, command: &str) -> Result<Box<Session>> {
-        let old = kept(&self.kept).take().filter(|session| session.has_room());
-        if let Some(mut session) = old {
-            match session.run(command) {
-                Err(error) if error.reason() == Reason::HubUnreachable => {}
-                result => return result.map(|()| session),
+    /// Runs a command. What was kept may be gone without anybody knowing, so it is not waited for as long as another.
+    fn run(&mut self, command: &str) -> Result<(Shared, ChannelId)> {
+        let silence = self.place.manner.silence;
+        if let Some(session) = self.session.take().filter(|session| of(session).has_room()) {
+            let deadline = Deadline::after(silence.min(limits::HELD_SILENCE));
+            let started = of(&session).run(command, deadline);
+            match started {
+                Err(error) if matches!(error.reason(), Reason::HubUnreachable | Reason::HubTimeout) => {}
+                started => return started.map(|channel| (session, channel)),
             }
         }
-        Session::open(&self.place, command, &self.cancel).map(Box::new)
+        let (session, channel) = Session::open(&self.place, command, Deadline::after(silence), &self.cancel)?;
+        Ok((Arc::new(Mutex::new(session)), channel))
     }
 }
 
@@ -112,61 +118,89 @@ impl Connector for Builtin {
     fn connect(&mut self, service: Service, version: Version2) -> Result<BuiltinStream> {
         let prefix = if version == Version2::InCommand { "GIT_PROTOCOL=version=2 " } else { "" };
         let command = format!("{prefix}{} {}", service.program(), self.place.url.quoted_path());
-        match self.session(&command) {
-            Ok(session) => Ok(BuiltinStream { session, kept: Arc::clone(&self.kept), url: self.place.url.clone() }),
+        match self.run(&command) {
+            Ok((session, channel)) => {
+                self.session = Some(Arc::clone(&session));
+                let Manner { silence, exchange, .. } = self.place.manner;
+                let patience = Patience::new(silence, exchange);
+                Ok(BuiltinStream { session, channel, patience, url: self.place.url.clone() })
+            }
             Err(error) if error.reason() == Reason::HubUnreachable => Err(unreachable(error, &self.place.url)),
             Err(error) => Err(error),
         }
     }
 
+    fn has_room(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| of(session).has_room())
+    }
+
     fn hang_up(&mut self) {
-        *kept(&self.kept) = None;
+        self.session = None;
     }
 }
 
 /// A program at the hub, on a channel.
 pub struct BuiltinStream {
-    session: Box<Session>,
-    kept: Kept,
+    session: Shared,
+    channel: ChannelId,
+    patience: Patience,
     url: SshUrl,
 }
 
 impl Read for BuiltinStream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.session.read(buffer).map_err(io::Error::other)
+        of(&self.session).read(self.channel, buffer, self.patience.deadline()).map_err(io::Error::other)
     }
 }
 
 impl Write for BuiltinStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.session.write(bytes).map_err(io::Error::other)
+        of(&self.session).write(self.channel, bytes, self.patience.deadline()).map_err(io::Error::other)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.session.flush().map_err(io::Error::other)
+        of(&self.session).flush(self.channel, self.patience.deadline()).map_err(io::Error::other)
     }
 }
 
 impl Stream for BuiltinStream {
-    /// Gives the connection back. The program at the hub ends with it.
-    fn close(mut self) {
-        self.session.leave();
-        *kept(&self.kept) = Some(self.session);
+    fn begin(&mut self, silence: Duration) {
+        self.patience.begin(silence);
     }
 
-    /// Ends the connection too: whatever went wrong on it does not follow.
-    fn explain(mut self, error: Error) -> Error {
+    /// The connection's: what comes for others wakes up, too.
+    fn descriptor(&self) -> io::Result<OwnedFd> {
+        of(&self.session).descriptor()
+    }
+
+    fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        of(&self.session).try_read(self.channel, buffer).map_err(io::Error::other)
+    }
+
+    fn close(self) {}
+
+    /// A program that ended by itself leaves the connection to the others. Any other trouble ends it.
+    fn explain(self, error: Error) -> Error {
         if error.reason() == Reason::ProtocolV2Required {
             return error.hint("give the account at the hub a login shell, or set `link.ssh` to \"system\"");
         }
         if !diagnosis::is_open(&error) {
             return error;
         }
-        match self.session.finish(LAST_WORDS) {
-            (Some(status), words) => diagnosis::of_git(error, status, &words, &self.url),
-            _ if error.reason() == Reason::HubUnreachable => unreachable(error, &self.url),
-            _ => error,
+        let mut session = of(&self.session);
+        match session.finish(self.channel, Deadline::after(LAST_WORDS)) {
+            (Some(status), words) => return diagnosis::of_git(error, status, &words, &self.url),
+            (None, _) => session.end(),
         }
+        drop(session);
+        if error.reason() == Reason::HubUnreachable { unreachable(error, &self.url) } else { error }
+    }
+}
+
+impl Drop for BuiltinStream {
+    /// Leaves the channel. The program ends with its input, the connection's end at the latest.
+    fn drop(&mut self) {
+        of(&self.session).leave(self.channel);
     }
 }
 

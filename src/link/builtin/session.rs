@@ -1,27 +1,31 @@
-//! One SSH connection: sunset's state machine between a socket and the program that runs at the hub.
+//! One SSH connection: sunset's state machine between a socket and the programs that run at the hub, each on a channel.
 //!
 //! ```text
-//! socket --inbound--> Runner --channel--> ahead --> read
-//! socket <----------- Runner <--channel------------ write
+//! socket --inbound--> Runner --channels--> ahead --> read
+//! socket <----------- Runner <--channels------------ write
 //! ```
 //!
-//! Nothing here waits longer than its deadline: the way in as a whole, then each read and each write. The state machine
-//! takes no more input while channel data lies unread, so what the hub says while the device speaks is put aside,
-//! within [`limits::SSH_AHEAD_BYTES`].
+//! Nothing here waits longer than its deadline. The state machine takes no more input while a channel's data lies unread,
+//! so what comes on any of them is put aside, within [`limits::SSH_AHEAD_BYTES`] for each. What goes wrong with the
+//! connection ends it for all of them.
+
+use std::{io, os::fd::OwnedFd};
 
 use sunset::{ChanData, ChanHandle, CliEvent, CliSessionExit, Client, Event, Runner, config::MAX_CHANNELS};
 
 use super::{
     Place,
     door::{Door, Stage},
-    socket::{Deadline, Socket},
+    socket::Socket,
 };
 use crate::{
     api::{Error, Reason, Result, limits},
     git::wire::Words,
-    link::Cancel,
+    link::{Cancel, patience::Deadline},
 };
-use std::time::Duration;
+
+/// How often a hub that sends without end is listened to before anything else is done.
+const TURNS_UNASKED: usize = 64;
 
 /// A connection that the hub has let in.
 pub(super) struct Session {
@@ -29,15 +33,22 @@ pub(super) struct Session {
     runner: Runner<'static, Client>,
     door: Door,
     inbound: Inbound,
-    silence: Duration,
-    /// How many channels it has had. The state machine has a slot for each of [`MAX_CHANNELS`], for good.
-    channels: usize,
-    channel: Option<Channel>,
+    /// In the order of the state machine's slots, of which it has [`MAX_CHANNELS`], each for good.
+    channels: Vec<Channel>,
+    /// The status of a program that has ended, until it is known by its closing channel which.
+    exit: Option<i32>,
+    is_broken: bool,
 }
 
-/// The channel in use, on which a program runs at the hub.
+/// A channel of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ChannelId(usize);
+
+/// A program at the hub.
+#[derive(Default)]
 struct Channel {
-    handle: ChanHandle,
+    /// `None` once nobody listens to it any more.
+    handle: Option<ChanHandle>,
     /// The command, until it was sent.
     command: Option<String>,
     /// What the program wrote, and was not read yet.
@@ -57,112 +68,36 @@ struct Inbound {
 
 impl Session {
     /// Connects, proves both sides, and starts a command.
-    pub(super) fn open(place: &Place, command: &str, cancel: &Cancel) -> Result<Self> {
+    pub(super) fn open(place: &Place, command: &str, deadline: Deadline, cancel: &Cancel) -> Result<(Self, ChannelId)> {
         let door = Door::new(place)?;
-        let deadline = Deadline::after(place.timeout);
         let port = place.url.port().unwrap_or(22);
         let socket = Socket::connect(place.url.host(), port, deadline, cancel)?;
+        if place.manner.watch {
+            socket.probe().map_err(|error| ended("the connection cannot be watched").caused_by(error))?;
+        }
         let mut session = Self {
             socket,
             runner: Runner::new_client_owned(),
             door,
             inbound: Inbound::default(),
-            silence: place.timeout,
-            channels: 0,
-            channel: None,
+            channels: Vec::new(),
+            exit: None,
+            is_broken: false,
         };
         while session.door.stage() < Stage::Signed {
             session.turn(deadline)?;
         }
         // The hub reads this once it has let the device in: that saves a round trip.
-        session.ask(command)?;
-        session.start(deadline)?;
-        Ok(session)
+        let channel = session.run(command, deadline)?;
+        Ok((session, channel))
     }
 
-    /// Starts another command on the same connection.
-    pub(super) fn run(&mut self, command: &str) -> Result<()> {
-        self.ask(command)?;
-        self.start(Deadline::after(self.silence))
-    }
-
-    /// Whether another command can be started.
-    pub(super) fn has_room(&self) -> bool {
-        self.channels < MAX_CHANNELS && !self.inbound.ended
-    }
-
-    /// Reads what the program writes; 0 bytes at its end.
-    pub(super) fn read(&mut self, into: &mut [u8]) -> Result<usize> {
-        let deadline = Deadline::after(self.silence);
-        while self.ahead().is_empty() && !self.is_over() {
-            self.turn(deadline)?;
-        }
-        let Some(channel) = &mut self.channel else { return Ok(0) };
-        let count = channel.ahead.len().min(into.len());
-        into[..count].copy_from_slice(&channel.ahead[..count]);
-        channel.ahead.drain(..count);
-        Ok(count)
-    }
-
-    /// Writes to the program, as much as there is room for.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-        let deadline = Deadline::after(self.silence);
-        loop {
-            if self.is_over() {
-                return Err(ended("the hub stopped listening"));
-            }
-            let Some(channel) = &self.channel else { return Err(ended("there is no channel")) };
-            match self.runner.write_channel(&channel.handle, ChanData::Normal, bytes).map_err(broken)? {
-                0 => self.turn(deadline)?,
-                count => return Ok(count),
-            }
-        }
-    }
-
-    /// Sends what was written.
-    pub(super) fn flush(&mut self) -> Result<()> {
-        let deadline = Deadline::after(self.silence);
-        while self.runner.is_output_pending() && !self.is_over() {
-            self.turn(deadline)?;
-        }
-        Ok(())
-    }
-
-    /// Lets the program come to its end, for at most this time; its status, if it has one, and its last words.
-    pub(super) fn finish(&mut self, patience: Duration) -> (Option<i32>, String) {
-        let deadline = Deadline::after(patience.min(self.silence));
-        while !self.is_closed() {
-            if let Some(channel) = &mut self.channel {
-                channel.ahead.clear();
-            }
-            if self.turn(deadline).is_err() {
-                break;
-            }
-        }
-        let status = self.channel.as_ref().and_then(|channel| channel.status);
-        (status, self.channel.as_ref().map(|channel| channel.words.text()).unwrap_or_default())
-    }
-
-    /// Has done with the program. What it still says is thrown away.
-    pub(super) fn leave(&mut self) {
-        if let Some(channel) = self.channel.take() {
-            // It fails only for a channel that was never opened, whose slot is then lost with it.
-            let _ = self.runner.channel_done(channel.handle);
-        }
-    }
-
-    /// Asks for a channel.
-    fn ask(&mut self, command: &str) -> Result<()> {
+    /// Starts a command beside those that run.
+    pub(super) fn run(&mut self, command: &str, deadline: Deadline) -> Result<ChannelId> {
+        let id = ChannelId(self.channels.len());
         let handle = self.runner.open_client_session().map_err(broken)?;
-        self.channels += 1;
-        let (command, ahead, words) = (Some(command.to_owned()), Vec::new(), Words::default());
-        self.channel = Some(Channel { handle, command, ahead, words, status: None });
-        Ok(())
-    }
-
-    /// Waits until the channel is open, on which the command is sent then.
-    fn start(&mut self, deadline: Deadline) -> Result<()> {
-        while let Some(Channel { handle, command: Some(_), .. }) = &self.channel {
+        self.channels.push(Channel { handle: Some(handle), command: Some(command.to_owned()), ..Channel::default() });
+        while let Channel { handle: Some(handle), command: Some(_), .. } = self.channel(id) {
             // A channel that is not open has room for nothing, one that was refused has not even that.
             let room = self.runner.write_channel_ready(handle, ChanData::Normal).map_err(broken)?;
             if self.door.stage() == Stage::Inside && room.is_none() {
@@ -170,34 +105,144 @@ impl Session {
             }
             self.turn(deadline)?;
         }
+        self.flush(id, deadline)?;
+        Ok(id)
+    }
+
+    /// Whether another command can be started.
+    pub(super) fn has_room(&self) -> bool {
+        self.channels.len() < MAX_CHANNELS && !self.is_gone()
+    }
+
+    /// What becomes readable when something has come, on whatever channel.
+    pub(super) fn descriptor(&self) -> io::Result<OwnedFd> {
+        self.socket.descriptor()
+    }
+
+    /// Reads what the program writes; 0 bytes at its end.
+    pub(super) fn read(&mut self, id: ChannelId, into: &mut [u8], deadline: Deadline) -> Result<usize> {
+        while self.channel(id).ahead.is_empty() && !self.is_over(id) {
+            self.turn(deadline)?;
+        }
+        Ok(self.take(id, into))
+    }
+
+    /// Reads what the program has written, without waiting for it: `None` if that is nothing, 0 bytes at its end.
+    pub(super) fn try_read(&mut self, id: ChannelId, into: &mut [u8]) -> Result<Option<usize>> {
+        for _ in 0..TURNS_UNASKED {
+            if !self.advance()? {
+                break;
+            }
+        }
+        match self.take(id, into) {
+            0 if !self.is_over(id) => Ok(None),
+            count => Ok(Some(count)),
+        }
+    }
+
+    /// Writes to the program, as much as there is room for.
+    pub(super) fn write(&mut self, id: ChannelId, bytes: &[u8], deadline: Deadline) -> Result<usize> {
+        loop {
+            if self.is_over(id) {
+                return Err(ended("the hub stopped listening"));
+            }
+            let Some(handle) = &self.channels[id.0].handle else { return Err(ended("there is no channel")) };
+            match self.runner.write_channel(handle, ChanData::Normal, bytes).map_err(broken)? {
+                0 => self.turn(deadline)?,
+                count => return Ok(count),
+            }
+        }
+    }
+
+    /// Sends what was written.
+    pub(super) fn flush(&mut self, id: ChannelId, deadline: Deadline) -> Result<()> {
+        while self.runner.is_output_pending() && !self.is_over(id) {
+            self.turn(deadline)?;
+        }
         Ok(())
     }
 
-    fn ahead(&self) -> &[u8] {
-        self.channel.as_ref().map_or(&[], |channel| &channel.ahead)
+    /// Lets the program come to its end; its status, if it has one, and its last words.
+    pub(super) fn finish(&mut self, id: ChannelId, deadline: Deadline) -> (Option<i32>, String) {
+        while !self.is_closed(id) {
+            self.channels[id.0].ahead.clear();
+            if self.turn(deadline).is_err() {
+                break;
+            }
+        }
+        (self.channel(id).status, self.channel(id).words.text())
+    }
+
+    /// Has done with the program. What it still says is thrown away.
+    pub(super) fn leave(&mut self, id: ChannelId) {
+        let Channel { handle, .. } = std::mem::take(&mut self.channels[id.0]);
+        if let Some(handle) = handle {
+            // It fails only for a channel that was never opened, whose slot is then lost with it.
+            let _ = self.runner.channel_done(handle);
+        }
+    }
+
+    /// Puts an end to the connection, for every channel.
+    pub(super) fn end(&mut self) {
+        self.is_broken = true;
+    }
+
+    fn channel(&self, id: ChannelId) -> &Channel {
+        &self.channels[id.0]
+    }
+
+    fn take(&mut self, id: ChannelId, into: &mut [u8]) -> usize {
+        let ahead = &mut self.channels[id.0].ahead;
+        let count = ahead.len().min(into.len());
+        into[..count].copy_from_slice(&ahead[..count]);
+        ahead.drain(..count);
+        count
+    }
+
+    fn is_gone(&self) -> bool {
+        self.is_broken || self.inbound.ended
     }
 
     /// Whether the program writes no more.
-    fn is_over(&self) -> bool {
-        self.inbound.ended || self.channel.as_ref().is_none_or(|channel| self.runner.is_channel_eof(&channel.handle))
+    fn is_over(&self, id: ChannelId) -> bool {
+        let handle = self.channel(id).handle.as_ref();
+        self.is_gone() || handle.is_none_or(|handle| self.runner.is_channel_eof(handle))
     }
 
-    fn is_closed(&self) -> bool {
-        self.inbound.ended || self.channel.as_ref().is_none_or(|channel| self.runner.is_channel_closed(&channel.handle))
+    fn is_closed(&self, id: ChannelId) -> bool {
+        let handle = self.channel(id).handle.as_ref();
+        self.is_gone() || handle.is_none_or(|handle| self.runner.is_channel_closed(handle))
     }
 
     /// Does what can be done without waiting; if that is nothing, waits.
     fn turn(&mut self, deadline: Deadline) -> Result<()> {
-        // The state machine works on what it took in before anybody looks at what has changed.
-        let mut has_moved = self.receive()?;
-        has_moved |= self.progress()?;
-        has_moved |= self.put_aside()?;
-        has_moved |= self.send()?;
-        if has_moved {
+        if self.advance()? {
             return Ok(());
         }
         let input = self.inbound.is_empty() && self.runner.is_input_ready();
-        self.socket.wait(input, self.runner.is_output_pending(), deadline)
+        let waited = self.socket.wait(input, self.runner.is_output_pending(), deadline);
+        self.is_broken |= waited.is_err();
+        waited
+    }
+
+    /// Does what can be done without waiting; whether there was anything.
+    fn advance(&mut self) -> Result<bool> {
+        if self.is_broken {
+            return Err(ended("the connection is gone"));
+        }
+        let advanced = self.advance_whole();
+        self.is_broken |= advanced.is_err();
+        advanced
+    }
+
+    fn advance_whole(&mut self) -> Result<bool> {
+        // The state machine works on what it took in before anybody looks at what has changed.
+        let mut has_moved = self.receive()?;
+        has_moved |= self.progress()?;
+        self.assign_exit();
+        has_moved |= self.put_aside()?;
+        has_moved |= self.send()?;
+        Ok(has_moved)
     }
 
     /// Lets the state machine work, and answers what it asks; whether it asked. It has to come to rest before it is given
@@ -214,20 +259,33 @@ impl Session {
                 Event::Cli(CliEvent::Password(_)) => return Err(self.door.refused("it asks for a password")),
                 Event::Cli(CliEvent::Authenticated) => self.door.enter(),
                 Event::Cli(CliEvent::SessionOpened(mut opener)) => {
-                    if let Some(command) = self.channel.as_mut().and_then(|channel| channel.command.take()) {
+                    let channel = self.channels.get_mut(opener.channel().0 as usize);
+                    if let Some(command) = channel.and_then(|channel| channel.command.take()) {
                         opener.exec(command).map_err(broken)?;
                     }
                 }
-                Event::Cli(CliEvent::SessionExit(exit)) => {
-                    if let (CliSessionExit::Status(status), Some(channel)) = (exit, &mut self.channel) {
-                        channel.status = i32::try_from(status).ok();
-                    }
+                Event::Cli(CliEvent::SessionExit(CliSessionExit::Status(status))) => {
+                    self.exit = i32::try_from(status).ok();
                 }
+                Event::Cli(CliEvent::SessionExit(CliSessionExit::Signal(_))) => {}
                 Event::Cli(CliEvent::Defunct) => return Err(ended("the hub closed the connection")),
                 Event::Cli(CliEvent::Banner(_) | CliEvent::PollAgain) | Event::Progressed => {}
                 Event::Serv(_) => return Err(Error::new(Reason::Bug, "an SSH client was asked as a server")),
             }
             has_moved = true;
+        }
+    }
+
+    /// The state machine does not say whose exit status came. A channel closes right behind it.
+    fn assign_exit(&mut self) {
+        let runner = &self.runner;
+        let is_closed = |handle: &ChanHandle| runner.is_channel_closed(handle);
+        let closed =
+            |channel: &&mut Channel| channel.status.is_none() && channel.handle.as_ref().is_some_and(is_closed);
+        if self.exit.is_some()
+            && let Some(channel) = self.channels.iter_mut().find(closed)
+        {
+            channel.status = self.exit.take();
         }
     }
 
@@ -262,19 +320,19 @@ impl Session {
         Ok(count > 0)
     }
 
-    /// Takes the channel's data out of the state machine; whether there was any.
+    /// Takes a channel's data out of the state machine; whether there was any.
     fn put_aside(&mut self) -> Result<bool> {
-        let (Some((_, _, count)), Some(channel)) = (self.runner.read_channel_ready(), &mut self.channel) else {
-            return Ok(false);
-        };
+        let Some((slot, _, count)) = self.runner.read_channel_ready() else { return Ok(false) };
+        let channel = self.channels.get_mut(slot.0 as usize);
+        let Some(Channel { handle: Some(handle), ahead, words, .. }) = channel else { return Ok(false) };
         let mut bytes = vec![0; count];
-        let (count, data) = self.runner.read_channel_either(&channel.handle, &mut bytes).map_err(broken)?;
+        let (count, data) = self.runner.read_channel_either(handle, &mut bytes).map_err(broken)?;
         match data {
-            ChanData::Normal if channel.ahead.len() + count > limits::SSH_AHEAD_BYTES => {
+            ChanData::Normal if ahead.len() + count > limits::SSH_AHEAD_BYTES => {
                 return Err(Error::new(Reason::ProtocolError, "the hub talks without listening"));
             }
-            ChanData::Normal => channel.ahead.extend_from_slice(&bytes[..count]),
-            ChanData::Stderr => channel.words.add(&bytes[..count]),
+            ChanData::Normal => ahead.extend_from_slice(&bytes[..count]),
+            ChanData::Stderr => words.add(&bytes[..count]),
         }
         Ok(count > 0)
     }

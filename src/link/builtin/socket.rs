@@ -4,11 +4,10 @@ use std::{
     io::{self, Read, Write},
     net::{SocketAddr, TcpStream, ToSocketAddrs},
     os::{
-        fd::{AsFd, BorrowedFd},
+        fd::{AsFd, BorrowedFd, OwnedFd},
         unix::net::UnixStream,
     },
     sync::mpsc,
-    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -18,28 +17,9 @@ use rustix::{
 };
 
 use crate::{
-    api::{Error, Reason, Result},
-    link::{Cancel, stream},
+    api::{Error, Reason, Result, limits},
+    link::{Cancel, patience::Deadline, stream},
 };
-
-/// Until when something is waited for, and how long that is in all.
-#[derive(Clone, Copy)]
-pub(super) struct Deadline {
-    at: Instant,
-    patience: Duration,
-}
-
-impl Deadline {
-    /// A deadline at this time from now on; a year is as good as never.
-    pub(super) fn after(patience: Duration) -> Self {
-        let patience = patience.min(Duration::from_secs(366 * 24 * 60 * 60));
-        Self { at: Instant::now() + patience, patience }
-    }
-
-    fn left(&self) -> Duration {
-        self.at.saturating_duration_since(Instant::now())
-    }
-}
 
 /// A connection. Waiting for it fails with `Stopped` and `HubTimeout`, all else with `HubUnreachable`.
 pub(super) struct Socket {
@@ -61,6 +41,18 @@ impl Socket {
             }
         }
         Err(last.unwrap_or_else(|| unreachable(format!("{host} has no address"))))
+    }
+
+    /// Has the kernel ask from time to time whether the other side is still there.
+    pub(super) fn probe(&self) -> io::Result<()> {
+        sockopt::set_socket_keepalive(&self.stream, true)?;
+        sockopt::set_tcp_keepidle(&self.stream, limits::WATCH_PROBE)?;
+        Ok(())
+    }
+
+    /// What becomes readable when something has come.
+    pub(super) fn descriptor(&self) -> io::Result<OwnedFd> {
+        self.stream.as_fd().try_clone_to_owned()
     }
 
     /// Reads what is there: `None` if nothing is, 0 bytes at the end of the stream.
@@ -140,7 +132,7 @@ fn wait(fd: BorrowedFd<'_>, flags: PollFlags, deadline: Deadline, cancel: &Cance
             return Ok(());
         }
         if left.is_zero() {
-            return Err(stream::silent(deadline.patience));
+            return Err(deadline.passed());
         }
     }
 }

@@ -129,6 +129,8 @@ impl Link for SimLink {
         }
     }
 
+    fn rest(&mut self) {}
+
     fn close(&mut self) {}
 
     fn traits(&self) -> HubTraits {

@@ -3,6 +3,7 @@
 use super::WAY;
 
 mod fetch;
+mod held;
 mod hostile;
 mod hubs;
 mod kept;

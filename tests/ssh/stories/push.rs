@@ -9,7 +9,7 @@ use super::WAY;
 use crate::{STATUS, common::hub::Hub, object, reason};
 
 /// A status commit on top of another: its name and its three objects.
-fn status(parent: Option<Oid>, text: &str) -> (Oid, Vec<NewObject>) {
+pub(super) fn status(parent: Option<Oid>, text: &str) -> (Oid, Vec<NewObject>) {
     let blob = object(ObjectKind::Blob, text);
     let tree = object(ObjectKind::Tree, [b"100644 status\0", blob.id.as_bytes().as_slice()].concat());
     let parent = parent.map_or(String::new(), |parent| format!("parent {parent}\n"));

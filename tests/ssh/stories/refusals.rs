@@ -76,7 +76,7 @@ fn a_hub_without_git_and_one_that_talks() {
 #[test]
 fn a_hub_that_hangs_is_given_up_after_its_silence() {
     let (sshd, hub) = (WAY.start_forced("exec cat >/dev/null"), Hub::empty());
-    assert_eq!(refused(&sshd, &hub, |c| c.timeout = Duration::from_secs(1)), Reason::HubTimeout);
+    assert_eq!(refused(&sshd, &hub, |c| c.manner.silence = Duration::from_secs(1)), Reason::HubTimeout);
     for client in sshd.clients() {
         assert!(!std::path::Path::new("/proc").join(&client).exists(), "{client} is still there");
     }
