@@ -165,6 +165,12 @@ fn a_reset_that_would_not_help_is_not_made() {
     assert_eq!(world.git(&["-C", "exchange", "rev-parse", "HEAD"]), head);
     assert_eq!(world.git(&["-C", "exchange", "status", "--porcelain"]), "");
     assert!(all(&["pump-08", "--to", "HEAD", "--key", "ops.key"]).contains("warning: no device of this exchange"));
+    // Another branch has a newer charter, which a tip without it would take back.
+    world.run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", "root2@plant-7", "-f", "root2.key"]);
+    world.git(&["-C", "exchange", "checkout", "-q", "-B", "newer"]);
+    world.giterctl(&["-C", "exchange", "trust", "add", "root", "root2.key.pub", "--key", "ops.key"]).good();
+    world.git(&["-C", "exchange", "checkout", "-q", "main"]);
+    assert!(all(&["pump-07", "--to", "HEAD"]).contains("warning: newer has a charter with serial 2, "));
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use giter_edge::{
-    api::{DeviceId, Error, Exit, Name, Oid, Reason, Reset, Result},
+    api::{DeviceId, Error, Exit, Name, Oid, Reason, Reset, Result, limits},
     cli,
     codec::{charter, pattern::PathPattern, reset, sshsig},
 };
@@ -65,6 +65,7 @@ pub(crate) fn run(args: Args, repo: &Path) -> Result<Exit> {
     let devices = args.devices.into_iter().map(Into::into).collect();
     let reset = Reset { name, exchange: present.exchange.id.clone(), serial, devices, commit };
     publish(&git, &present, &reset, &key)?;
+    warn_of_newer_charter(&git, &present)?;
     cli::print(report(&git, &reset)?)?;
     Ok(Exit::Done)
 }
@@ -113,6 +114,26 @@ fn publish(git: &Git, present: &Papers, reset: &Reset, key: &SigningKey) -> Resu
     let otherwise = roots::keyring(std::slice::from_ref(key));
     let allowed = present.allow(git, proposal.id(), &otherwise);
     proposal.adopt_if(allowed.and_then(|()| present.follow(git, proposal.id(), &otherwise)))
+}
+
+/// Trust does not go back with the branch: the tip needs the charter in force, which another branch may still have.
+fn warn_of_newer_charter(git: &Git, present: &Papers) -> Result<()> {
+    let branches = git.run(&["for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/remotes"])?;
+    let (mut batch, mut serial) = (git.batch()?, present.exchange.serial);
+    for branch in branches.lines() {
+        let bytes = batch.read(&format!("{branch}:{}", charter::PATH), limits::MANIFEST_BYTES)?;
+        let Some(Ok(other)) = bytes.map(|bytes| crate::charter::parse(&bytes)) else { continue };
+        if other.serial > serial {
+            serial = other.serial;
+            cli::talk(format_args!(
+                "warning: {branch} has a charter with serial {serial}, and devices that follow it refuse this one; as a \
+                 root: git reset --hard HEAD~; git restore --source {branch} {0} {1}; git commit -a -S; and reset again",
+                charter::PATH,
+                charter::SIGNATURE_PATH
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn report(git: &Git, reset: &Reset) -> Result<String> {

@@ -108,5 +108,13 @@ fn a_publishers_reset_is_none() {
     // Back to before the charter that let a publisher in: it does not go back with the branch.
     site.git(&["reset", "-q", "--hard", "HEAD~2"]);
     site.reset_for(&["**"]);
-    site.refuses("NotFastForward", &["no signatures any more"], || site.push(&["+main"]));
+    let words = ["no signatures any more", "git restore --source OLD_TIP exchange.yaml"];
+    site.refuses("NotFastForward", &words, || site.push(&["+main"]));
+    // Brought along by a root, it stays, and the branch may go back.
+    site.git(&["reset", "-q", "--hard", "HEAD~"]);
+    let tip = site.value("refs/heads/main").unwrap().to_string();
+    site.git(&["restore", "--source", &tip, "exchange.yaml", "exchange.yaml.sig"]);
+    site.commit("keep the charter");
+    site.reset_for(&["**"]);
+    site.accepted(&site.push(&["+main"]));
 }

@@ -247,7 +247,7 @@ impl Done {
         };
         let name = format!("refs/giter/enroll/{device}");
         match (self.pushed, args.no_commit) {
-            (true, _) => format!("{what}pushed to {}, and the request deleted there\n", args.remote),
+            (true, _) => format!("{what}pushed to {}, where no request of it waits now\n", args.remote),
             (false, true) => format!("{what}\nnext:\n  git add {file} && git commit -S\n"),
             (false, false) => format!("{what}\nnext:\n  git push\n  git push {} :{name}\n", args.remote),
         }

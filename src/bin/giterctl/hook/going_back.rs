@@ -62,6 +62,10 @@ fn not_allowed(refusal: &Error, why: Error) -> Error {
     let what = format!("{}, and {} does not allow it", refusal.one_line(), reset::PATH);
     let hint = match why.reason() {
         Reason::DeviceNotFound => "every device follows this branch: let the reset name all, with giterctl reset '**'",
+        Reason::CharterRollback | Reason::CharterUnsigned | Reason::CharterUntrusted => {
+            "trust does not go back: as a root, git restore --source OLD_TIP exchange.yaml exchange.yaml.sig, commit \
+             these, and then giterctl reset '**' --to COMMIT"
+        }
         _ => {
             "let a root make the reset on the branch as it is to be, with giterctl reset '**' --to COMMIT, and push that"
         }
