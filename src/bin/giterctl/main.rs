@@ -26,6 +26,7 @@ mod sign;
 mod statusfile;
 mod trust;
 mod verify;
+mod watch;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -65,6 +66,7 @@ enum Verb {
     History(history::Args),
     Reset(reset::Args),
     Hook(hook::Args),
+    Watch(watch::Args),
     Decode(decode::Args),
     Trust(trust::Args),
     Demo(demo::Args),
@@ -91,6 +93,7 @@ fn run(Cli { repo, output, verb }: Cli) -> Result<Exit> {
         Verb::History(args) => history::run(args, &repo, output),
         Verb::Reset(args) => reset::run(args, &repo),
         Verb::Hook(args) => hook::run(args, &repo),
+        Verb::Watch(args) => watch::run(args),
         Verb::Decode(args) => decode::run(args, output),
         Verb::Trust(args) => trust::run(args, &repo, output),
         Verb::Demo(args) => demo::run(args),

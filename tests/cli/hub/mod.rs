@@ -5,6 +5,7 @@ mod enrolment;
 mod install;
 mod refs;
 mod status;
+mod watch;
 
 use std::{ffi::OsStr, fs};
 
