@@ -3,7 +3,9 @@
 mod branch;
 mod enrolment;
 mod install;
+mod keys;
 mod refs;
+mod serve;
 mod status;
 mod watch;
 
