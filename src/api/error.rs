@@ -260,6 +260,10 @@ reasons! {
     RefNotAllowed: FixKeys, No;
     /// The hub does not take a ref away.
     DeletionRefused: FixKeys, No;
+    /// The login is for another repository or purpose than the command that it asks for.
+    CommandNotAllowed: FixConfig, Caller;
+    /// The kernel does not tell of changes to the hub's repository.
+    WatchFailed: FixConfig, World;
     /// A push brings more than the hub takes.
     PushTooLarge: FixManifest, No;
     /// A step of the demo is not as told.

@@ -74,23 +74,30 @@ impl Repository {
     ///
     /// `RepositoryNotFound`, `RepositoryUnsupported`.
     pub fn open(path: &Path) -> Result<Self> {
-        let is_repository =
-            |dir: &PathBuf| dir.join("HEAD").exists() && dir.join("objects").is_dir() && dir.join("refs").is_dir();
-        let not_found = || {
-            Error::new(Reason::RepositoryNotFound, format!("no git repository at {}", path.display()))
-                .hint("check link.url, that the disk is mounted, and that giterd's user may read it")
-        };
-        let dir = [path.to_owned(), path.join(".git")].into_iter().find(is_repository).ok_or_else(not_found)?;
+        let dir = git_dir(path)?;
         check_format(&dir)?;
         let options = odb::store::init::Options {
             alloc_limit_bytes: Some(limits::DELTA_CHAIN_BYTES as usize + 2 * limits::OBJECT_BYTES),
             ..Default::default()
         };
-        let objects =
-            odb::at_opts(dir.join("objects"), HashKind::Sha1, None, options).map_err(|e| not_found().caused_by(e))?;
+        let objects = odb::at_opts(dir.join("objects"), HashKind::Sha1, None, options)
+            .map_err(|e| not_found(path).caused_by(e))?;
         let options = init::Options { write_reflog: WriteReflog::Disable, ..Default::default() };
         let refs = file::Store::at_opts(dir.clone(), HashKind::Sha1, options);
         Ok(Self { dir, objects, refs })
+    }
+
+    /// The full name of the branch that HEAD leads to, there or not; `None` if HEAD names a commit.
+    ///
+    /// # Errors
+    ///
+    /// `ProtocolError` if HEAD is damaged.
+    pub fn branch(&self) -> Result<Option<String>> {
+        let head = self.refs.try_find("HEAD").map_err(|e| damaged("cannot read HEAD".into()).caused_by(e))?;
+        Ok(match head.ok_or_else(|| damaged("the repository has no HEAD".into()))?.target {
+            Target::Symbolic(name) => Some(name.as_bstr().to_string()),
+            Target::Object(_) => None,
+        })
     }
 
     /// The commit that a ref stands at; `None` if there is no such ref.
@@ -205,6 +212,22 @@ impl Objects for Repository {
     fn has(&self, id: Oid) -> Result<bool> {
         Ok(gix::objs::Exists::exists(&self.objects, &ObjectId::from(id)))
     }
+}
+
+/// The folder in which git keeps the repository at `path`, which is bare or has a `.git` folder.
+///
+/// # Errors
+///
+/// `RepositoryNotFound`.
+pub fn git_dir(path: &Path) -> Result<PathBuf> {
+    let is_repository =
+        |dir: &PathBuf| dir.join("HEAD").exists() && dir.join("objects").is_dir() && dir.join("refs").is_dir();
+    [path.to_owned(), path.join(".git")].into_iter().find(is_repository).ok_or_else(|| not_found(path))
+}
+
+fn not_found(path: &Path) -> Error {
+    Error::new(Reason::RepositoryNotFound, format!("no git repository at {}", path.display()))
+        .hint("check link.url, that the disk is mounted, and that giterd's user may read it")
 }
 
 /// Refuses a repository that is kept in another way than is read here (the `extensions` of git-config(1)).

@@ -24,6 +24,9 @@ fn giterctl_says_what_it_can_do() {
     golden("help-reset.txt", world.giterctl(&["reset", "--help"]).good());
     golden("help-hook-install.txt", world.giterctl(&["hook", "install", "--help"]).good());
     golden("help-hook-pre-receive.txt", world.giterctl(&["hook", "pre-receive", "--help"]).good());
+    for verb in ["serve", "watch", "authorized-keys"] {
+        golden(&format!("help-{verb}.txt"), world.giterctl(&[verb, "--help"]).good());
+    }
     golden("help-decode.txt", world.giterctl(&["decode", "--help"]).good());
     golden("help-demo.txt", world.giterctl(&["demo", "--help"]).good());
     let version = concat!("giterctl ", env!("CARGO_PKG_VERSION"), "\n");
@@ -56,6 +59,10 @@ fn a_wrong_call_is_the_callers_to_mend() {
         &["trust", "add", "publisher", "a", "k", "--valid-before", "2026-02-30"],
         &["trust", "rotate", "publisher", "a", "k", "--overlap-until", "tomorrow"],
         &["trust", "sign", "--no-commit", "--dry-run"],
+        &["serve"],
+        &["serve", "Not_A_Device", "x.git"],
+        &["watch"],
+        &["authorized-keys", "x.git", "ssh-ed25519"],
     ] {
         let ran = world.giterctl(args);
         assert_eq!((ran.code, &*ran.stdout), (Some(2), ""), "{args:?}");

@@ -12,7 +12,7 @@ use super::{
     system_to_openssh::stories::sync,
 };
 
-const GITERCTL: &str = env!("CARGO_BIN_EXE_giterctl");
+pub(super) const GITERCTL: &str = env!("CARGO_BIN_EXE_giterctl");
 
 /// The public half of a key file.
 fn public(path: &std::path::Path) -> String {
@@ -20,7 +20,7 @@ fn public(path: &std::path::Path) -> String {
 }
 
 /// Puts the hook into the hub of a device that runs already, and has it approved there.
-fn guard(sshd: &Sshd, world: &World, ssh_key: &str) {
+pub(super) fn guard(sshd: &Sshd, world: &World, ssh_key: &str) {
     let exchange = &world.exchange;
     let mut install = Command::new(GITERCTL);
     install.args(["hook", "install"]).arg(exchange.hub.path()).arg("--root").arg(exchange.beside("root.keys"));

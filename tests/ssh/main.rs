@@ -16,6 +16,7 @@ mod support;
 mod builtin;
 mod enroll;
 mod guarded;
+mod served;
 mod system;
 mod way;
 

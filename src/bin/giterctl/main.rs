@@ -4,6 +4,7 @@
 //! judges manifests with the validator that the device has. Data goes to stdout and talk to stderr.
 
 mod approve;
+mod authorized_keys;
 mod chain;
 mod charter;
 mod commit;
@@ -23,10 +24,12 @@ mod repository;
 mod reset;
 mod resets;
 mod roots;
+mod serve;
 mod sign;
 mod statusfile;
 mod trust;
 mod verify;
+mod watch;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -66,6 +69,9 @@ enum Verb {
     History(history::Args),
     Reset(reset::Args),
     Hook(hook::Args),
+    Serve(serve::Args),
+    Watch(watch::Args),
+    AuthorizedKeys(authorized_keys::Args),
     Decode(decode::Args),
     Trust(trust::Args),
     Demo(demo::Args),
@@ -92,6 +98,9 @@ fn run(Cli { repo, output, verb }: Cli) -> Result<Exit> {
         Verb::History(args) => history::run(args, &repo, output),
         Verb::Reset(args) => reset::run(args, &repo),
         Verb::Hook(args) => hook::run(args, &repo),
+        Verb::Serve(args) => serve::run(args),
+        Verb::Watch(args) => watch::run(args),
+        Verb::AuthorizedKeys(args) => authorized_keys::run(args),
         Verb::Decode(args) => decode::run(args, output),
         Verb::Trust(args) => trust::run(args, &repo, output),
         Verb::Demo(args) => demo::run(args),

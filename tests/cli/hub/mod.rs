@@ -4,8 +4,11 @@ mod branch;
 mod enrolment;
 mod going_back;
 mod install;
+mod keys;
 mod refs;
+mod serve;
 mod status;
+mod watch;
 
 use std::{ffi::OsStr, fs};
 

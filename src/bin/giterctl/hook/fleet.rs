@@ -14,7 +14,7 @@ use giter_edge::{
 use crate::{git::Git, layout, objects::GitObjects};
 
 /// The manifests below `specs/`.
-pub(super) struct Fleet {
+pub(crate) struct Fleet {
     tree: Oid,
     manifests: Vec<(Oid, String)>,
 }
@@ -25,7 +25,7 @@ impl Fleet {
     /// # Errors
     ///
     /// `GitFailed`.
-    pub(super) fn of(git: &Git, tree: Oid) -> Result<Self> {
+    pub(crate) fn of(git: &Git, tree: Oid) -> Result<Self> {
         let listing = git.run(&["ls-tree", "-r", "-z", "--full-tree", &tree.to_string(), "specs/"])?;
         let entry = |entry: &str| {
             let (about, path) = entry.split_once('\t')?;
@@ -67,7 +67,7 @@ impl Fleet {
     /// # Errors
     ///
     /// The repository cannot be read.
-    pub(super) fn holders(&self, objects: &GitObjects, keys: &[PublicKey]) -> Result<Vec<(DeviceId, PublicKey)>> {
+    pub(crate) fn holders(&self, objects: &GitObjects, keys: &[PublicKey]) -> Result<Vec<(DeviceId, PublicKey)>> {
         let words: Vec<(String, PublicKey)> = keys.iter().map(|key| (base64(key), *key)).collect();
         let mut found = BTreeSet::new();
         for (id, path) in &self.manifests {
@@ -107,7 +107,7 @@ impl Fleet {
 }
 
 /// The keys that a device is known by.
-pub(super) fn named(says: &Device) -> Vec<PublicKey> {
+pub(crate) fn named(says: &Device) -> Vec<PublicKey> {
     let status_keys = says.status_keys.iter().map(|key| &key.key);
     let keys = says.ssh_keys.iter().chain(status_keys);
     keys.filter_map(|key| PublicKey::from_openssh(key).ok()).collect()
@@ -131,7 +131,7 @@ fn contains(text: &[u8], word: &[u8]) -> bool {
 }
 
 /// The error where two devices would have one key.
-pub(super) fn shared(device: &DeviceId, other: &DeviceId, key: &PublicKey) -> Error {
+pub(crate) fn shared(device: &DeviceId, other: &DeviceId, key: &PublicKey) -> Error {
     Error::new(Reason::KeyShared, format!("{device} and {other} would both have the key {key}"))
         .hint("give each device a key of its own: giterd enroll on one of them")
 }

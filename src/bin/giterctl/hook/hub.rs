@@ -65,7 +65,6 @@ impl<'a> Hub<'a> {
         let branch = git.run(&["symbolic-ref", "HEAD"])?;
         let tip = git.run(&["for-each-ref", "--format=%(objectname) %(refname)", &branch])?;
         let tip = tip.lines().find_map(|line| line.strip_suffix(&branch)?.trim_end().parse::<Oid>().ok());
-        let statuses = git.ask(&["config", STATUS_PREFIX])?.unwrap_or_else(|_| STATUSES.into());
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64);
         Ok(Self {
             git,
@@ -73,7 +72,7 @@ impl<'a> Hub<'a> {
             branch,
             standing: Standing::at(tip, roots, objects)?,
             has_roots: !roots.signers().is_empty(),
-            statuses: statuses.trim_end_matches('/').into(),
+            statuses: statuses(git)?,
             now,
         })
     }
@@ -115,12 +114,22 @@ impl<'a> Hub<'a> {
     }
 }
 
+/// The folder of a repository's status refs.
+///
+/// # Errors
+///
+/// `GitNotFound`.
+pub(crate) fn statuses(git: &Git) -> Result<String> {
+    let folder = git.ask(&["config", STATUS_PREFIX])?.unwrap_or_else(|_| STATUSES.into());
+    Ok(folder.trim_end_matches('/').into())
+}
+
 /// The keys of the hub's root file; none if it has none.
 ///
 /// # Errors
 ///
 /// `BadSigners`.
-pub(super) fn roots(repo: &Path) -> Result<Keyring> {
+pub(crate) fn roots(repo: &Path) -> Result<Keyring> {
     let path = repo.join(ROOT_KEYS);
     let mut bytes = Vec::new();
     let read = File::open(&path).and_then(|file| file.take(limits::SIGNERS_BYTES as u64 + 1).read_to_end(&mut bytes));

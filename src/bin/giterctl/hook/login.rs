@@ -2,7 +2,7 @@
 //!
 //! With `ExposeAuthInfo yes` sshd names a file in `SSH_USER_AUTH` that has a line for each method that was passed
 //! (sshd_config(5)), such as `publickey ssh-ed25519 AAAA...`. Keys of other types and certificates are nobody's here, and
-//! signatures alone count then.
+//! signatures alone count then. What `giterctl serve` says of the device that it serves narrows that down further.
 
 use std::{cell::OnceCell, env, fs::File, io::Read};
 
@@ -15,6 +15,7 @@ use super::{
     fleet::Fleet,
     hub::{Hub, Sort},
 };
+use crate::serve;
 
 /// The keys with which somebody logged in.
 pub(super) struct Login {
@@ -24,6 +25,8 @@ pub(super) struct Login {
     is_trusted: bool,
     /// The devices that are known by one of them; the whole fleet is asked once, if at all.
     devices: OnceCell<Vec<DeviceId>>,
+    /// The device that `giterctl serve` serves, whatever the keys.
+    served: Option<DeviceId>,
 }
 
 impl Login {
@@ -31,10 +34,11 @@ impl Login {
     ///
     /// # Errors
     ///
-    /// `BadConfig` if what sshd tells cannot be read.
+    /// `BadConfig` if what sshd or `giterctl serve` tells cannot be read.
     pub(super) fn from_env(hub: &Hub<'_>) -> Result<Self> {
+        let served = served()?;
         let Some(path) = env::var_os("SSH_USER_AUTH") else {
-            return Ok(Self { keys: Vec::new(), is_trusted: false, devices: OnceCell::new() });
+            return Ok(Self { keys: Vec::new(), is_trusted: false, devices: OnceCell::new(), served });
         };
         let mut text = String::new();
         File::open(&path)
@@ -43,7 +47,7 @@ impl Login {
         let keys: Vec<String> = keys(&text);
         let is_trusted =
             |key: &String| PublicKey::from_openssh(key).is_ok_and(|key| hub.standing.holder(&key, hub.now).is_some());
-        Ok(Self { is_trusted: keys.iter().any(is_trusted), keys, devices: OnceCell::new() })
+        Ok(Self { is_trusted: keys.iter().any(is_trusted), keys, devices: OnceCell::new(), served })
     }
 
     /// Whether a root or publisher logged in.
@@ -58,25 +62,24 @@ impl Login {
     ///
     /// `RefNotAllowed`.
     pub(super) fn check(&self, hub: &Hub<'_>, sort: &Sort) -> Result<()> {
+        let own = match sort {
+            Sort::Status(device) | Sort::Request(device) => Some(device),
+            Sort::Branch | Sort::Review | Sort::Other => None,
+        };
+        if let Some(served) = self.served.as_ref().filter(|served| own != Some(served)) {
+            return Err(not_its_own(hub, "the forced command of the SSH key that logged in is", served));
+        }
         if self.is_trusted || self.keys.is_empty() {
             return Ok(());
         }
-        let own = match sort {
-            Sort::Status(device) => return self.check_status(hub, device),
-            Sort::Request(device) => Some(device),
-            Sort::Branch | Sort::Review | Sort::Other => None,
-        };
+        if let Sort::Status(device) = sort {
+            return self.check_status(hub, device);
+        }
         let devices = self.devices(hub)?;
         match devices.first() {
             None => Ok(()),
             Some(_) if own.is_some_and(|own| devices.contains(own)) => Ok(()),
-            Some(holder) => {
-                let what = format!("the SSH key that logged in is the one of the device {holder}");
-                Err(Error::new(Reason::RefNotAllowed, what).hint(format!(
-                    "a device pushes its own refs alone, {}/{holder}; log in with a publisher's key",
-                    hub.statuses
-                )))
-            }
+            Some(holder) => Err(not_its_own(hub, "the SSH key that logged in is", holder)),
         }
     }
 
@@ -108,6 +111,19 @@ impl Login {
     fn public(&self) -> Vec<PublicKey> {
         self.keys.iter().filter_map(|key| PublicKey::from_openssh(key).ok()).collect()
     }
+}
+
+/// The device that `giterctl serve` serves, if it is it that git was started by.
+fn served() -> Result<Option<DeviceId>> {
+    let Some(named) = env::var_os(serve::DEVICE) else { return Ok(None) };
+    let device = named.to_str().and_then(|name| name.parse().ok());
+    let invalid = || Error::new(Reason::BadConfig, format!("{} names no device: {named:?}", serve::DEVICE));
+    device.map(Some).ok_or_else(|| invalid().hint("let giterctl serve alone set it"))
+}
+
+fn not_its_own(hub: &Hub<'_>, who: &str, device: &DeviceId) -> Error {
+    Error::new(Reason::RefNotAllowed, format!("{who} the one of the device {device}"))
+        .hint(format!("a device pushes its own refs alone, {}/{device}; log in with a publisher's key", hub.statuses))
 }
 
 fn keys(text: &str) -> Vec<String> {

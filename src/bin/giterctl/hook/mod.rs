@@ -20,7 +20,11 @@ use std::path::Path;
 
 use giter_edge::api::{Exit, Result};
 
-pub(crate) use self::install::{Options, install};
+pub(crate) use self::{
+    fleet::{Fleet, named, shared},
+    hub::{roots, statuses},
+    install::{Options, install},
+};
 
 /// Guards the repository that devices and publishers push to
 #[derive(clap::Args)]

@@ -53,7 +53,7 @@ pub(super) fn run(args: Args, repo: &Path) -> Result<Exit> {
 }
 
 /// The roots, who may sign charters and commits, and then the publishers, who may sign commits.
-fn people(charter: &Charter) -> impl Iterator<Item = Signer> {
+pub(crate) fn people(charter: &Charter) -> impl Iterator<Item = Signer> {
     let namespaces = Some(format!("{GIT},{EXCHANGE}").into());
     let roots = charter.roots.signers().iter().cloned();
     let roots = roots.map(move |root| Signer { namespaces: namespaces.clone(), ..root });
@@ -75,7 +75,7 @@ fn allowed_signers(signers: impl Iterator<Item = Signer>, with_namespaces: bool)
 }
 
 /// Who it is, where the file can say so: a name with a pattern's letters in it would be one for others, too.
-fn principal(signer: &Signer) -> Box<str> {
+pub(crate) fn principal(signer: &Signer) -> Box<str> {
     let is_plain = |c: char| c.is_alphanumeric() || "@._+-/:".contains(c);
     match signer.principals.chars().all(is_plain) {
         true => signer.principals.clone(),

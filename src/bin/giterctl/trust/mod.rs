@@ -22,6 +22,7 @@ use giter_edge::{
     codec::pattern::PathPattern,
 };
 
+pub(crate) use self::export::{people, principal};
 use self::{
     change::Validity,
     publish::{Options, Site},
@@ -209,7 +210,7 @@ fn pattern(text: &str) -> Result<String, String> {
 }
 
 /// The seconds since 1970.
-fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
