@@ -191,7 +191,7 @@ fn configuration(folder: &Path, options: &Options<'_>) -> String {
         "HostKey {0}/host_key\nAuthorizedKeysFile {0}/authorized_keys\nStrictModes no\nUsePAM no\nPidFile none\n\
          PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n\
          ExposeAuthInfo yes\n\
-         LogLevel VERBOSE\nSetEnv PATH={path} GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1\n",
+         LogLevel VERBOSE\nSetEnv HOME={0} PATH={path} GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1\n",
         folder.display()
     );
     if options.accept_env {

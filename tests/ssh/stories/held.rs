@@ -21,6 +21,7 @@ use crate::{
         sshd::{Sshd, url},
     },
     reason,
+    support::reads,
 };
 
 /// A poll as `giterd run` makes it.
@@ -68,7 +69,7 @@ fn what_is_new_is_fetched_on_the_connection_that_found_it() {
         let tip = commit(&hub, &round.to_string());
         assert_eq!(link.list().unwrap().branch, tip);
         let mut pack = Recorder::default();
-        link.fetch(tip, have.replace(tip), &mut pack).unwrap();
+        link.fetch(reads(tip, have.replace(tip)), &mut pack).unwrap();
         assert_eq!(&pack.0[..4], b"PACK");
         link.rest();
     }
@@ -208,11 +209,11 @@ fn a_connection_that_is_lost_during_a_fetch_fails_it_and_nothing_after_it() {
     poll(&mut *link);
     let tip = link.list().unwrap().branch;
     gate.cut();
-    assert_eq!(reason(link.fetch(tip, None, &mut Recorder::default())), Reason::HubUnreachable);
+    assert_eq!(reason(link.fetch(reads(tip, None), &mut Recorder::default())), Reason::HubUnreachable);
     link.rest();
     assert_eq!(link.list().unwrap().branch, tip);
     let mut pack = Recorder::default();
-    link.fetch(tip, None, &mut pack).unwrap();
+    link.fetch(reads(tip, None), &mut pack).unwrap();
     assert!(!pack.0.is_empty());
 }
 
