@@ -15,6 +15,9 @@ const GITS_OWN: i32 = 129;
 /// How dropbear's client begins the last that it says of its own.
 const DBCLIENT: &str = "dbclient: ";
 
+/// What dropbear's client says of a host key that it does not know, before it waits for an answer.
+const ASKS: &str = "is not in the trusted hosts file";
+
 /// Whether the ending of ssh can tell more of an error of the conversation.
 pub(super) fn is_open(error: &Error) -> bool {
     matches!(error.reason(), Reason::HubUnreachable | Reason::ProtocolError)
@@ -24,6 +27,7 @@ pub(super) fn is_open(error: &Error) -> bool {
 pub(super) fn explain(error: Error, ending: &Ending, place: &SshUrl, known_hosts: Option<&Path>) -> Error {
     match ending.status.and_then(|status| status.code()) {
         Some(255) => of_ssh(&error, &ending.words, place, known_hosts),
+        _ if ending.words.contains(ASKS) => of_host_key(place, known_hosts, false),
         Some(_) if ending.words.contains(DBCLIENT) => of_ssh(&error, &ending.words, place, known_hosts),
         Some(status) => of_git(error, status, &ending.words, place),
         None => error,
@@ -182,6 +186,12 @@ mod tests {
         ] {
             assert_eq!(reason(128, words), expected, "{words}");
         }
+    }
+
+    #[test]
+    fn dropbears_client_waits_for_an_answer_to_an_unknown_host_key() {
+        let words = "Host 'hub' is not in the trusted hosts file.; Do you want to continue connecting? (y/n)";
+        assert_eq!(explained(None, words, None).reason(), Reason::HostKeyRefused);
     }
 
     #[test]

@@ -104,7 +104,8 @@ impl Connector for SystemSsh {
         match Child::spawn(&mut command, Patience::new(silence, exchange), self.cancel.clone()) {
             Ok(child) => {
                 let SshConfig { url, known_hosts, .. } = &self.config;
-                Ok(SshStream { child, url: url.clone(), known_hosts: known_hosts.clone() })
+                let (url, known_hosts) = (url.clone(), known_hosts.clone());
+                Ok(SshStream { child, url, known_hosts, is_dropbear: command::is_dropbear(program) })
             }
             Err(error) => Err(Error::new(Reason::SshNotFound, format!("cannot run {}", program.display()))
                 .caused_by(error)
@@ -147,6 +148,7 @@ pub struct SshStream {
     child: Child,
     url: SshUrl,
     known_hosts: Option<PathBuf>,
+    is_dropbear: bool,
 }
 
 impl Read for SshStream {
@@ -183,7 +185,9 @@ impl Stream for SshStream {
     }
 
     fn explain(self, error: Error) -> Error {
-        if !diagnosis::is_open(&error) {
+        // Only dropbear's client says something and then waits.
+        let is_waiting = self.is_dropbear && error.reason() == Reason::HubTimeout;
+        if !diagnosis::is_open(&error) && !is_waiting {
             return error;
         }
         diagnosis::explain(error, &self.child.finish(), &self.url, self.known_hosts.as_deref())

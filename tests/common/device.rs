@@ -146,7 +146,8 @@ impl Device {
         run.out
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// `giterd` with these arguments.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let giterd = giterd();
         let mut command = match &*self.view.borrow() {
             Some(mounts) => mounts.enter(&giterd),

@@ -2,12 +2,14 @@
 //!
 //! Intervals of an hour stand for "not by itself within this test"; short ones for "often".
 
+mod process;
 mod site;
 
 use std::fs;
 
+use process::eventually;
 use rustix::process::Signal;
-use site::{SPECS, Site, eventually};
+use site::{SPECS, Site};
 
 const HIGH: &str = "[gpio]\nGPIO17 = \"high\"\n";
 const LOW: &str = "[gpio]\nGPIO17 = \"low\"\n";

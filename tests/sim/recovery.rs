@@ -8,7 +8,7 @@ use giter_edge::{
 use crate::{
     faults::{broken, every_fault},
     publisher::Wish::{self, File, Led, Line},
-    run::{Run, sound_parts},
+    run::{Run, holding_parts, sound_parts},
     world::Shared,
 };
 
@@ -209,4 +209,21 @@ fn two_boards_with_one_key_do_not_take_turns_for_ever() {
         assert!(run.tick().publish_error.is_none());
     };
     assert_eq!(broken(&Shared::new(), sound_parts, &story), None);
+}
+
+#[test]
+fn what_happens_to_the_status_ref_behind_a_held_conversation_is_found_by_the_push() {
+    let story = |run: &mut Run| {
+        two_tips(run);
+        let before = run.said().sequence;
+        run.move_status_ref(None);
+        assert!(run.tick_that_is_lost().publish_error.is_none(), "nobody has told the device");
+        run.publish(&[MOTD, PUMP]);
+        let error = run.tick_that_is_lost().publish_error.unwrap();
+        assert_eq!((error.reason(), run.world().hub.status), (Reason::StatusRefMoved, None));
+        run.tick();
+        assert!(run.said().sequence > before);
+        assert_eq!(run.record().advances, 3);
+    };
+    assert_eq!(broken(&Shared::new(), holding_parts, &story), None);
 }

@@ -52,6 +52,11 @@ pub(crate) fn sound_parts(world: &Shared) -> Parts {
     }
 }
 
+/// The same, with a conversation that is held from tick to tick.
+pub(crate) fn holding_parts(world: &Shared) -> Parts {
+    Parts { link: Box::new(SimLink::holding(world)), ..sound_parts(world) }
+}
+
 /// What the device's first key grows from.
 pub(crate) const KEY: u8 = 3;
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use giter_edge::{
-    api::{Error, Oid, Reason},
+    api::{Error, Reason},
     codec::config::SshClient,
     link::{BuiltinLink, Cancel, SshConfig},
     reconcile::ports::ObjectKind,
@@ -23,7 +23,7 @@ use super::{
         hub::{Hub, git_with},
         sshd::{Options, Server, Sshd, run, traffic, url},
     },
-    object, reason,
+    object, reason, status,
     support::reads,
     way::Way,
 };
@@ -42,16 +42,6 @@ fn configured(config: &str) -> Sshd {
     Sshd::with(&Options { config, accept_env: true, ..Options::default() })
 }
 
-/// The first commit of a chain of statuses.
-fn status() -> (Oid, Vec<giter_edge::reconcile::ports::NewObject>) {
-    let blob = object(ObjectKind::Blob, "one");
-    let tree = object(ObjectKind::Tree, [b"100644 status\0", blob.id.as_bytes().as_slice()].concat());
-    let person = "Dev <dev@example.org> 1700000000 +0000";
-    let commit = format!("tree {}\nauthor {person}\ncommitter {person}\n\nstatus\n", tree.id);
-    let commit = object(ObjectKind::Commit, commit);
-    (commit.id, vec![blob, tree, commit])
-}
-
 #[test]
 fn a_conversation_takes_one_connection() {
     for server in [Server::OpenSsh, Server::Dropbear] {
@@ -60,7 +50,7 @@ fn a_conversation_takes_one_connection() {
         let mut link = way.link(way.config(&sshd, &hub.path()));
         let tip = link.list().unwrap().branch;
         link.fetch(reads(tip, None), &mut Recorder::default()).unwrap();
-        let (new, objects) = status();
+        let (new, objects) = status(None, "one");
         link.publish(None, new, &objects).unwrap();
         assert_eq!(hub.value(STATUS), Some(new));
         link.close();
@@ -94,6 +84,33 @@ fn an_unchanged_poll_costs_less_than_two_thirds_of_the_systems() {
     };
     let (builtin, system) = (cost(SshClient::Builtin), cost(SshClient::System));
     assert!(builtin * 3 < system * 2, "{builtin} bytes, the system's {system}");
+}
+
+/// What each client's unchanged poll on a held connection comes to, in bytes of TCP's payload.
+fn held_poll(sshd: &Sshd, hub: &Hub, client: SshClient) -> u64 {
+    let way = Way { client, ..WAY };
+    let polls = |count| {
+        traffic(sshd.port(), |port| {
+            let mut link = way.link(way.config_at(sshd, &url(port, &hub.path())));
+            for _ in 0..count {
+                link.list().unwrap();
+                link.rest();
+            }
+            link.close();
+        })
+    };
+    (polls(21) - polls(1)) / 20
+}
+
+#[test]
+fn an_unchanged_poll_on_a_held_connection_fits_into_400_bytes() {
+    // Two packets with bytes and one without, each with 52 bytes of IPv4 and TCP with timestamps.
+    const HEADERS: u64 = 3 * 52;
+    let (sshd, hub) = (WAY.start(), Hub::with_files(20));
+    for client in [SshClient::Builtin, SshClient::System] {
+        let bytes = held_poll(&sshd, &hub, client);
+        assert!(bytes + HEADERS <= 400, "{client:?}: {bytes} bytes");
+    }
 }
 
 #[test]
@@ -214,7 +231,7 @@ fn a_server_that_makes_new_keys_again_and_again() {
     let mut pack = Recorder::default();
     link.fetch(reads(tip, None), &mut pack).unwrap();
     assert!(pack.0.len() > 100_000);
-    let (new, mut objects) = status();
+    let (new, mut objects) = status(None, "one");
     objects.push(object(ObjectKind::Blob, noise));
     link.publish(None, new, &objects).unwrap();
     assert_eq!(hub.value(STATUS), Some(new));

@@ -10,6 +10,8 @@
 mod common;
 #[path = "../contracts/link.rs"]
 mod contract;
+#[path = "../daemon/process.rs"]
+mod process;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -58,7 +60,7 @@ use common::sshd::Server;
 use giter_edge::{
     api::{DeviceId, Error, Oid, Reason, Result, ledger::Generation},
     codec::config::SshClient,
-    reconcile::ports::{Object, ObjectKind, Objects, Quarantine},
+    reconcile::ports::{NewObject, Object, ObjectKind, Objects, Quarantine},
 };
 
 /// The status ref of the tests.
@@ -97,8 +99,19 @@ impl Objects for Recorder {
 }
 
 /// An object as git names it.
-fn object(kind: ObjectKind, data: impl Into<Vec<u8>>) -> giter_edge::reconcile::ports::NewObject {
+fn object(kind: ObjectKind, data: impl Into<Vec<u8>>) -> NewObject {
     let data = data.into();
     let id = giter_edge::git::pack::id_of(kind, &data).unwrap();
-    giter_edge::reconcile::ports::NewObject { id, object: Object { kind, data } }
+    NewObject { id, object: Object { kind, data } }
+}
+
+/// A status commit on top of another: its name and its three objects.
+fn status(parent: Option<Oid>, text: &str) -> (Oid, Vec<NewObject>) {
+    let blob = object(ObjectKind::Blob, text);
+    let tree = object(ObjectKind::Tree, [b"100644 status\0", blob.id.as_bytes().as_slice()].concat());
+    let parent = parent.map_or(String::new(), |parent| format!("parent {parent}\n"));
+    let person = "Dev <dev@example.org> 1700000000 +0000";
+    let commit = format!("tree {}\n{parent}author {person}\ncommitter {person}\n\nstatus\n", tree.id);
+    let commit = object(ObjectKind::Commit, commit);
+    (commit.id, vec![blob, tree, commit])
 }

@@ -179,21 +179,23 @@ impl Stream for BuiltinStream {
 
     fn close(self) {}
 
-    /// A program that ended by itself leaves the connection to the others. Any other trouble ends it.
+    /// The connection ends, too, so that what went wrong on it does not follow; but not where the program has ended by
+    /// itself and others are at work.
     fn explain(self, error: Error) -> Error {
-        if error.reason() == Reason::ProtocolV2Required {
-            return error.hint("give the account at the hub a login shell, or set `link.ssh` to \"system\"");
-        }
-        if !diagnosis::is_open(&error) {
-            return error;
-        }
         let mut session = of(&self.session);
-        match session.finish(self.channel, Deadline::after(LAST_WORDS)) {
-            (Some(status), words) => return diagnosis::of_git(error, status, &words, &self.url),
-            (None, _) => session.end(),
+        let ending = diagnosis::is_open(&error).then(|| session.finish(self.channel, Deadline::after(LAST_WORDS)));
+        if session.is_alone(self.channel) || matches!(ending, Some((None, _))) {
+            session.end();
         }
         drop(session);
-        if error.reason() == Reason::HubUnreachable { unreachable(error, &self.url) } else { error }
+        match ending {
+            Some((Some(status), words)) => diagnosis::of_git(error, status, &words, &self.url),
+            _ if error.reason() == Reason::HubUnreachable => unreachable(error, &self.url),
+            _ if error.reason() == Reason::ProtocolV2Required => {
+                error.hint("give the account at the hub a login shell, or set `link.ssh` to \"system\"")
+            }
+            _ => error,
+        }
     }
 }
 

@@ -187,6 +187,11 @@ impl Session {
         self.is_broken = true;
     }
 
+    /// Whether nobody listens to another channel than this.
+    pub(super) fn is_alone(&self, id: ChannelId) -> bool {
+        self.channels.iter().enumerate().all(|(at, channel)| at == id.0 || channel.handle.is_none())
+    }
+
     fn channel(&self, id: ChannelId) -> &Channel {
         &self.channels[id.0]
     }

@@ -1,7 +1,11 @@
 //! Where a master listens for those who go over its connection: a folder that nobody else can enter, in which each master
 //! has a name of its own, so that one that was killed is in nobody's way.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::Permissions,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
 
 use tempfile::TempDir;
 
@@ -17,7 +21,8 @@ pub(super) struct Sockets {
 impl Sockets {
     /// Makes the folder. `None`, for connections that are not shared, where that cannot be or ssh would not take it.
     pub(super) fn open(parent: &Path) -> Option<Self> {
-        let folder = tempfile::Builder::new().prefix("giterd-").tempdir_in(parent);
+        let ours_alone = Permissions::from_mode(0o700);
+        let folder = tempfile::Builder::new().prefix("giterd-").permissions(ours_alone).tempdir_in(parent);
         let folder = folder.inspect_err(|error| log::debug!("ssh's connections are not shared: {error}")).ok()?;
         let sockets = Self { folder, made: u64::MAX };
         let fits = sockets.current().to_str().is_some_and(|path| path.len() <= LONGEST && !path.contains("${"));
@@ -43,7 +48,7 @@ impl Sockets {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt};
+    use std::fs;
 
     use super::*;
 

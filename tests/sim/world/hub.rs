@@ -77,29 +77,49 @@ impl Hub {
     }
 }
 
-pub(crate) struct SimLink(Shared);
+pub(crate) struct SimLink {
+    world: Shared,
+    /// Whether a conversation is held from tick to tick.
+    holds: bool,
+    /// Where the status ref is to a conversation that rests.
+    resting: Option<Option<Oid>>,
+    /// Where it is to one that goes on.
+    known: Option<Option<Oid>>,
+}
 
 impl SimLink {
     pub(crate) fn new(world: &Shared) -> Self {
-        Self(world.clone())
+        Self { world: world.clone(), holds: false, resting: None, known: None }
+    }
+
+    /// One that does not hear of what somebody else does to the status ref, until a conversation ends.
+    pub(crate) fn holding(world: &Shared) -> Self {
+        Self { holds: true, ..Self::new(world) }
     }
 }
 
 impl Link for SimLink {
     fn list(&mut self) -> Result<Listing> {
-        let world = self.0.powered()?;
+        let held = self.resting.take();
+        self.known = None;
+        let world = self.world.powered()?;
         if world.hub.unreachable {
             return Err(unreachable());
         }
         match world.hub.branches.get(BRANCH) {
-            Some(&branch) => Ok(Listing { branch, status: world.hub.status }),
+            Some(&branch) => {
+                let status = held.unwrap_or(world.hub.status);
+                self.known = Some(status);
+                Ok(Listing { branch, status })
+            }
             None if world.hub.branches.is_empty() => Err(Error::new(Reason::RepositoryEmpty, "the hub has no commits")),
             None => Err(Error::new(Reason::BranchNotFound, "the hub has no branch main")),
         }
     }
 
     fn fetch(&mut self, want: Want<'_>, into: &mut dyn Quarantine) -> Result<()> {
-        let world = self.0.powered()?;
+        let known = self.known.take();
+        let world = self.world.powered()?;
         if world.hub.unreachable {
             return Err(unreachable());
         }
@@ -109,11 +129,14 @@ impl Link for SimLink {
             Want::Objects(ids) => world.hub.named(ids)?,
         });
         drop(world);
-        into.ingest(&mut pack.as_slice())
+        into.ingest(&mut pack.as_slice())?;
+        self.known = known;
+        Ok(())
     }
 
     fn publish(&mut self, old: Option<Oid>, new: Oid, objects: &[NewObject]) -> Result<()> {
-        let mut world = self.0.effect(Reason::HubUnreachable, "push the status")?;
+        let is_held = self.known.take().is_some();
+        let mut world = self.world.effect(Reason::HubUnreachable, "push the status")?;
         if world.hub.unreachable {
             return Err(unreachable());
         }
@@ -125,13 +148,20 @@ impl Link for SimLink {
         world.did(Done::Pushed { commit: new });
         match std::mem::take(&mut world.hub.loses_reply) {
             true => Err(unreachable()),
-            false => Ok(()),
+            false => {
+                self.known = is_held.then_some(Some(new));
+                Ok(())
+            }
         }
     }
 
-    fn rest(&mut self) {}
+    fn rest(&mut self) {
+        self.resting = self.known.take().or(self.resting).filter(|_| self.holds);
+    }
 
-    fn close(&mut self) {}
+    fn close(&mut self) {
+        (self.known, self.resting) = (None, None);
+    }
 
     fn traits(&self) -> HubTraits {
         HubTraits::default()

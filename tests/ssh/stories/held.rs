@@ -13,14 +13,14 @@ use giter_edge::{
     reconcile::ports::{Link, Listing},
 };
 
-use super::{WAY, push::status};
+use super::WAY;
 use crate::{
     Recorder, STATUS,
     common::{
         hub::Hub,
         sshd::{Sshd, url},
     },
-    reason,
+    reason, status,
     support::reads,
 };
 

@@ -10,3 +10,4 @@ mod kept;
 mod push;
 mod refusals;
 pub(crate) mod sync;
+mod watch;

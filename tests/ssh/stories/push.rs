@@ -2,22 +2,11 @@
 
 use giter_edge::{
     api::{Oid, Reason},
-    reconcile::ports::{NewObject, ObjectKind},
+    reconcile::ports::ObjectKind,
 };
 
 use super::WAY;
-use crate::{STATUS, common::hub::Hub, object, reason};
-
-/// A status commit on top of another: its name and its three objects.
-pub(super) fn status(parent: Option<Oid>, text: &str) -> (Oid, Vec<NewObject>) {
-    let blob = object(ObjectKind::Blob, text);
-    let tree = object(ObjectKind::Tree, [b"100644 status\0", blob.id.as_bytes().as_slice()].concat());
-    let parent = parent.map_or(String::new(), |parent| format!("parent {parent}\n"));
-    let person = "Dev <dev@example.org> 1700000000 +0000";
-    let commit = format!("tree {}\n{parent}author {person}\ncommitter {person}\n\nstatus\n", tree.id);
-    let commit = object(ObjectKind::Commit, commit);
-    (commit.id, vec![blob, tree, commit])
-}
+use crate::{STATUS, common::hub::Hub, object, reason, status};
 
 #[test]
 fn a_status_is_made_and_moved_and_moved_only_from_where_it_was() {
