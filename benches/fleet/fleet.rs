@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, path::Path, time::Duration};
 
-use crate::{Result, agent::Device, exchange::Exchange, held, hub::Hub, stage::Stage, table, waits};
+use crate::{Result, agent::Device, exchange::Exchange, held, hub::Hub, journal, stage::Stage, table, waits};
 
 /// What a server is told for a fleet, beside docs/HUB.md: nobody is turned away.
 const MANY: &str = "MaxStartups 1000\n";
@@ -93,6 +93,9 @@ impl Fleet {
         }
         self.exchange.verify(&self.hub)?;
         table::figure("statuses pushed, at the hub, and proven", taken);
+        for (failure, times) in journal::failures(&stage.told) {
+            println!("failed {times} times: {failure}");
+        }
         waits::check(&stage.told, self.interval)?;
         waits::spread(&stage.told[self.devices.len()..], self.interval);
         table::figure("memory of an agent, the most, in kB", memory / 1024);

@@ -1,6 +1,9 @@
 //! What an agent's log says of its polls, as it is written.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 /// A poll that has ended.
 #[derive(Clone, Debug)]
@@ -23,6 +26,15 @@ pub(crate) struct Journal {
     /// What else was a warning, or an error.
     pub(crate) complaints: Vec<String>,
     failure: Option<String>,
+}
+
+/// Why polls failed, in the words of the logs, and how often each.
+pub(crate) fn failures(journals: &[Journal]) -> BTreeMap<&str, usize> {
+    let mut failures = BTreeMap::new();
+    for failure in journals.iter().flat_map(|journal| &journal.polls).filter_map(|poll| poll.failure.as_deref()) {
+        *failures.entry(failure).or_default() += 1;
+    }
+    failures
 }
 
 impl Journal {
