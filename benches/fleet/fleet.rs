@@ -97,7 +97,6 @@ impl Fleet {
             println!("failed {times} times: {failure}");
         }
         waits::check(&stage.told, self.interval)?;
-        waits::spread(&stage.told[self.devices.len()..], self.interval);
         table::figure("memory of an agent, the most, in kB", memory / 1024);
         table::figure("memory of the hub's sshd and git, the most, in kB", stage.hub_memory / 1024);
         let held = held::memory(&self.hub, stage.server()?, &self.exchange)?;

@@ -38,7 +38,7 @@ const DEVICES: usize = 200;
 /// Polls in a second, of the whole fleet.
 const RATE: usize = 5;
 fn main() -> ExitCode {
-    match devices().and_then(|devices| measure(devices)) {
+    match devices().and_then(measure) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("not as it must be: {error}");
