@@ -6,8 +6,8 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Stdio},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread,
-    time::{Duration, Instant},
+    thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use crate::{
@@ -77,12 +77,12 @@ key = {key:?}
         let log = child.stderr.take().ok_or("giterd has no stderr")?;
         let journal = Arc::new(Mutex::new(Journal::default()));
         let reader = Arc::clone(&journal);
-        thread::spawn(move || {
+        let reading = thread::spawn(move || {
             for line in BufReader::new(log).lines().map_while(std::io::Result::ok) {
-                locked(&reader).take(Instant::now(), &line);
+                locked(&reader).take(&line);
             }
         });
-        Ok(Agent { child, journal })
+        Ok(Agent { child, journal, reading: Some(reading) })
     }
 }
 
@@ -90,6 +90,7 @@ key = {key:?}
 pub(crate) struct Agent {
     child: Child,
     journal: Arc<Mutex<Journal>>,
+    reading: Option<JoinHandle<()>>,
 }
 
 impl Agent {
@@ -98,10 +99,11 @@ impl Agent {
         locked(&self.journal)
     }
 
-    /// Stops it; its log.
+    /// Stops it; its whole log.
     pub(crate) fn stop(mut self) -> Result<Journal> {
         process::end(self.child.id());
         self.child.wait()?;
+        self.reading.take().map(JoinHandle::join).transpose().map_err(|_| "a log could not be read to its end")?;
         Ok(std::mem::take(&mut *self.journal()))
     }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, path::Path, time::Duration};
 
-use crate::{Result, agent::Device, exchange::Exchange, held, hub::Hub, stage::Stage, table, waits};
+use crate::{Result, agent::Device, exchange::Exchange, held, hub::Hub, journal, stage::Stage, table, waits};
 
 /// What a server is told for a fleet, beside docs/HUB.md: nobody is turned away.
 const MANY: &str = "MaxStartups 1000\n";
@@ -93,8 +93,10 @@ impl Fleet {
         }
         self.exchange.verify(&self.hub)?;
         table::figure("statuses pushed, at the hub, and proven", taken);
+        for (failure, times) in journal::failures(&stage.told) {
+            println!("failed {times} times: {failure}");
+        }
         waits::check(&stage.told, self.interval)?;
-        waits::spread(&stage.told[self.devices.len()..], self.interval);
         table::figure("memory of an agent, the most, in kB", memory / 1024);
         table::figure("memory of the hub's sshd and git, the most, in kB", stage.hub_memory / 1024);
         let held = held::memory(&self.hub, stage.server()?, &self.exchange)?;

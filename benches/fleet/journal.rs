@@ -1,11 +1,10 @@
 //! What an agent's log says of its polls, as it is written.
 
-use std::time::{Duration, Instant};
+use std::{collections::BTreeMap, time::Duration};
 
 /// A poll that has ended.
 #[derive(Clone, Debug)]
 pub(crate) struct Poll {
-    pub(crate) at: Instant,
     /// How long the agent means to wait for the next, in whole seconds.
     pub(crate) wait: Duration,
     /// Why it failed.
@@ -25,13 +24,22 @@ pub(crate) struct Journal {
     failure: Option<String>,
 }
 
+/// Why polls failed, in the words of the logs, and how often each.
+pub(crate) fn failures(journals: &[Journal]) -> BTreeMap<&str, usize> {
+    let mut failures = BTreeMap::new();
+    for failure in journals.iter().flat_map(|journal| &journal.polls).filter_map(|poll| poll.failure.as_deref()) {
+        *failures.entry(failure).or_default() += 1;
+    }
+    failures
+}
+
 impl Journal {
-    /// Takes in a line that came now. A failure is told before the poll that it belongs to.
-    pub(crate) fn take(&mut self, now: Instant, line: &str) {
+    /// Takes in a line. A failure is told before the poll that it belongs to.
+    pub(crate) fn take(&mut self, line: &str) {
         let told = line.strip_prefix("warning: ").or_else(|| line.strip_prefix("debug: ")).unwrap_or(line);
         if let Some(wait) = told.strip_prefix("polled; next in ").and_then(|rest| rest.strip_suffix(" s")) {
             let wait = Duration::from_secs(wait.parse().unwrap_or(0));
-            self.polls.push(Poll { at: now, wait, failure: self.failure.take() });
+            self.polls.push(Poll { wait, failure: self.failure.take() });
         } else if told.starts_with("pushed status ") {
             self.pushes += 1;
         } else if let Some(rest) = told.strip_prefix("accepted ") {

@@ -3,7 +3,7 @@
 //! Every device is a `giterd run` of its own on the sim board, with its own keys and ref and the SSH client inside; the
 //! hub is a bare repository with giterctl's hook behind an sshd that listens. The fleet is started at one moment, at a
 //! server with stock settings and at one with those that docs/SCALE.md asks for; gets a change for all and one for a
-//! single device; and loses the server in between. The interval makes it ten polls in a second, for any number of devices.
+//! single device; and loses the server in between. The interval makes it five polls in a second, for any number of devices.
 //!
 //! Waited for is what happens, at the hub's refs and in the agents' logs. The run fails if a status does not arrive, if
 //! `giterctl verify` does not prove the record of every device, if an agent complains of anything but the hub, if anyone
@@ -36,9 +36,9 @@ const PATIENCE: Duration = Duration::from_secs(900);
 /// Devices, where nothing else is said.
 const DEVICES: usize = 200;
 /// Polls in a second, of the whole fleet.
-const RATE: usize = 10;
+const RATE: usize = 5;
 fn main() -> ExitCode {
-    match devices().and_then(|devices| measure(devices)) {
+    match devices().and_then(measure) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("not as it must be: {error}");

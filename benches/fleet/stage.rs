@@ -86,10 +86,12 @@ impl<'a> Stage<'a> {
         self.agents.iter().try_fold(0, |most, agent| Ok(agent.peak_memory()?.max(most)))
     }
 
-    /// Waits until the status of every device at the hub observes this commit.
+    /// Waits until the status of every device at the hub observes this commit, and who pushed it has said so.
     pub(crate) fn until_observed(&mut self, commit: &str) -> Result<()> {
         let all = self.devices.len();
-        self.until("statuses observe the commit", all, |stage| stage.hub.observers(commit))
+        self.until("statuses observe the commit", all, |stage| stage.hub.observers(commit))?;
+        let taken = self.hub.status_count()?;
+        self.until("statuses are in the logs", taken, |stage| Ok(stage.counts()?.pushes))
     }
 
     /// Waits until every agent has accepted this commit.

@@ -1,11 +1,8 @@
-//! Whether the agents waited as the schedule promises, and how that looks from the hub.
+//! Whether the agents waited as the schedule promises.
 
 use std::time::Duration;
 
 use crate::{Result, journal::Journal, table};
-
-/// How many pieces an interval is cut into, to see whether polls come evenly.
-const PIECES: usize = 10;
 
 /// Checks every wait in the logs, and prints the spread of them.
 pub(crate) fn check(journals: &[Journal], interval: Duration) -> Result<()> {
@@ -40,26 +37,7 @@ pub(crate) fn check(journals: &[Journal], interval: Duration) -> Result<()> {
     Ok(())
 }
 
-/// Prints how evenly the last polls of the fleet came: the fullest and the emptiest tenth of an interval, as a multiple
-/// of the mean.
-pub(crate) fn spread(journals: &[Journal], interval: Duration) {
-    let last = journals.iter().filter_map(|journal| journal.polls.last()).map(|poll| poll.at).min();
-    let Some(end) = last else { return };
-    let mut counts = [0_usize; PIECES];
-    for poll in journals.iter().flat_map(|journal| &journal.polls) {
-        let ago = end.saturating_duration_since(poll.at);
-        if poll.at <= end && ago < interval {
-            counts[(ago.as_nanos() * PIECES as u128 / interval.as_nanos()) as usize] += 1;
-        }
-    }
-    let mean = counts.iter().sum::<usize>() as f64 / PIECES as f64;
-    let (least, most) =
-        counts.iter().fold((usize::MAX, 0), |(least, most), count| (least.min(*count), most.max(*count)));
-    let ratios = format!("{:.1} to {:.1}", least as f64 / mean, most as f64 / mean);
-    table::figure("polls in a tenth of an interval, of their mean", ratios);
-}
-
-/// The lowest, the middle and the highest.
+/// The lowest and the highest.
 fn range(values: &mut [f64]) -> String {
     values.sort_by(f64::total_cmp);
     match values {
