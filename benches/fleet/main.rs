@@ -12,7 +12,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod agent;
-#[path = "../budgets/command.rs"]
+#[path = "../common/command.rs"]
 mod command;
 mod exchange;
 mod fleet;

@@ -2,12 +2,13 @@
 //!
 //! Intervals of an hour stand for "not by itself within this test"; short ones for "often".
 
-mod process;
+#[path = "../common/daemon.rs"]
+mod daemon;
 mod site;
 
 use std::fs;
 
-use process::eventually;
+use daemon::eventually;
 use rustix::process::Signal;
 use site::{SPECS, Site};
 

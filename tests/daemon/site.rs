@@ -8,7 +8,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::process::Daemon;
+use crate::daemon::Daemon;
 
 /// One line.
 pub(crate) const SPECS: &str = "\
@@ -118,7 +118,7 @@ impl Site {
 
     /// Starts `giterd run`.
     pub(crate) fn start(&self) -> Daemon {
-        Daemon::start(self.command().args(["run", "-v"]))
+        Daemon::start(&mut self.command())
     }
 
     fn command(&self) -> Command {

@@ -10,8 +10,9 @@
 mod common;
 #[path = "../contracts/link.rs"]
 mod contract;
-#[path = "../daemon/process.rs"]
-mod process;
+#[allow(dead_code, reason = "the benches need more of it")]
+#[path = "../common/daemon.rs"]
+mod daemon;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -18,7 +18,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::{WAY, sync::world};
 use crate::{
     common::{hub::Hub, sshd::Sshd},
-    process::Daemon,
+    daemon::Daemon,
 };
 
 /// A server whose `giterctl watch` is this script, and whose git is git.
@@ -136,7 +136,7 @@ fn from_push_to_applied_without_a_poll() {
     for (key, value) in [("INTERVAL", "1h"), ("WATCH", "on")] {
         world.device.set(&format!("LINK_{key}"), value);
     }
-    let daemon = Daemon::start(&mut world.device.command(&["run", "-v"]));
+    let daemon = Daemon::start(&mut world.device.command(&[]));
     // Once as every daemon does, and once since the hub has begun to tell.
     daemon.wait_for("debug: polled");
     daemon.wait_for("debug: polled");

@@ -23,13 +23,18 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts it.
-    pub(crate) fn start(command: &mut Command) -> Self {
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    /// Starts `giterd run -v`, by a command that says the rest.
+    pub(crate) fn start(giterd: &mut Command) -> Self {
+        let mut child = giterd.args(["run", "-v"]).stderr(Stdio::piped()).spawn().unwrap();
         let (sender, lines) = mpsc::channel();
         let log = BufReader::new(child.stderr.take().unwrap());
         thread::spawn(move || log.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
         Self { child, lines }
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Waits for a line of the log that contains this, and returns the lines up to it, it included.
