@@ -17,6 +17,8 @@ pub enum ConditionType {
     Degraded,
     /// The device follows the exchange's branch: the last fetch was accepted.
     Synced,
+    /// The device tells what happens when it happens; it is there only where something waits.
+    Reported,
 }
 
 impl fmt::Display for ConditionType {

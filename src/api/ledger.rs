@@ -33,6 +33,8 @@ pub struct Record {
     pub stranger: Option<[u8; 16]>,
     /// What was learned about the hub.
     pub hub: HubTraits,
+    /// What pushing statuses took so far; `None` before the first.
+    pub pushes: Option<Pushes>,
 }
 
 /// What keeps a device from going back: the part of the record of which a second copy lies outside the state folder.
@@ -164,12 +166,37 @@ pub enum Release {
 pub struct LastStatus {
     /// Its commit.
     pub commit: Oid,
-    /// That commit's parent: where the ref stood.
+    /// That commit's parent: the status that it follows.
     pub parent: Option<Oid>,
+    /// The heartbeat in whose place it is put, if there is one: it follows the same status.
+    pub replaces: Option<Oid>,
     /// Its sequence number.
     pub sequence: u64,
     /// A digest of all in it that is worth a push.
     pub digest: [u8; 16],
+    /// Whether it tells nothing that its parent does not, so that the next heartbeat may take its place.
+    pub heartbeat: bool,
+}
+
+impl LastStatus {
+    /// Where the ref stood when it was made.
+    pub fn before(&self) -> Option<Oid> {
+        self.replaces.or(self.parent)
+    }
+}
+
+/// What pushing statuses took, and what was learned by it. Time is told by boots and their uptime, since no wall clock is
+/// believed: what a board is switched off for does not count.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pushes {
+    /// The boot of the last one.
+    pub boot_id: [u8; 16],
+    /// When that was, in seconds since the boot.
+    pub uptime: u64,
+    /// The bytes that were sent, as far as time has not brought them back.
+    pub spent: u64,
+    /// The heartbeats that were appended since the hub refused to have one replaced; `None` where it does not refuse.
+    pub appended: Option<u32>,
 }
 
 /// A tip that was refused, and why.

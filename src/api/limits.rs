@@ -114,6 +114,21 @@ pub const FLOOR_BYTES: usize = 64 << 10;
 pub const STATUS_BYTES: usize = 256 << 10;
 /// Largest file of a status, in bytes: YAML takes about four times those of the compact form.
 pub const STATUS_FILE_BYTES: usize = 8 * STATUS_BYTES;
+/// Bytes that a device sends for the push of a status beside its pack: git's command, and what SSH takes to carry both.
+pub const PUSH_OVERHEAD: u64 = 600;
+/// The least that statuses may be given for a day, in bytes: about one of them.
+pub const LEAST_BUDGET: u64 = 2_000;
+/// The part of a day's bytes for statuses that can be in hand at once, as one over this: the rest comes in over the day.
+pub const BUDGET_IN_HAND: u64 = 2;
+/// The part of what can be in hand that heartbeats leave, as one over this.
+pub const HEARTBEAT_RESERVE: u64 = 2;
+/// The part of what can be in hand that is left for errors, as one over this.
+pub const ERROR_RESERVE: u64 = 4;
+/// How many times rarer heartbeats are where the hub refuses to have one replaced.
+pub const APPENDED_HEARTBEAT_FACTOR: u64 = 6;
+/// After how many heartbeats that were appended for that reason it is tried again to replace one: a week of them, by the
+/// default.
+pub const APPENDED_HEARTBEATS: u32 = 28;
 /// Longest condition message, in bytes of UTF-8.
 pub const MESSAGE_BYTES: usize = 240;
 /// Longest reason, in bytes.

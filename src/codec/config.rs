@@ -135,6 +135,10 @@ pub struct Status {
     pub format: Format,
     /// `status.heartbeat`: how long at most without a status; 0 for no heartbeat.
     pub heartbeat: Duration,
+    /// `status.coalesce`: for how long after a push changes wait, to go together.
+    pub coalesce: Duration,
+    /// `status.budget`: the bytes that statuses may take in a day; `None` for any.
+    pub budget: Option<u64>,
     /// `status.prefix`: the status refs' folder.
     pub prefix: String,
 }
@@ -184,6 +188,8 @@ const KEYS: &[&str] = &[
     "status.key",
     "status.format",
     "status.heartbeat",
+    "status.coalesce",
+    "status.budget",
     "status.prefix",
     "files.roots",
     "led.sysfs",
@@ -294,6 +300,8 @@ impl Given {
                 key: self.or("status.key", "/etc/giter/device.key")?,
                 format: self.get("status.format", format)?.unwrap_or(Format::Compact),
                 heartbeat: self.get("status.heartbeat", any_duration)?.unwrap_or(Duration::from_secs(3600)),
+                coalesce: self.get("status.coalesce", any_duration)?.unwrap_or(Duration::from_secs(10)),
+                budget: self.get("status.budget", budget)?.unwrap_or(Some(256_000)),
                 prefix: self.get("status.prefix", prefix)?.unwrap_or_else(|| "refs/giter/status".into()),
             },
             file_roots: self.roots()?,
@@ -367,6 +375,22 @@ fn any_duration(text: &str) -> Result<Duration, String> {
     const FORM: &str = "a duration has a number and a unit, such as 30s, 5m or 1h";
     let duration = humantime::parse_duration(text).map_err(|_| FORM.to_string())?;
     if duration > Duration::from_secs(366 * 24 * 3600) { Err("at most a year".into()) } else { Ok(duration) }
+}
+
+/// A number of bytes; none for `0`.
+fn budget(text: &str) -> Result<Option<u64>, String> {
+    const FORM: &str = "a size has a number and a unit, such as 64kB or 1MB; 0 is for no limit";
+    const UNITS: [(&str, u64); 5] = [("B", 1), ("kB", 1_000), ("MB", 1_000_000), ("KiB", 1 << 10), ("MiB", 1 << 20)];
+    if text == "0" {
+        return Ok(None);
+    }
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let factor = UNITS.iter().find(|(name, _)| *name == unit.trim_start()).map(|(_, factor)| *factor);
+    let bytes = number.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
+    match bytes.ok_or(FORM)? {
+        bytes if bytes < limits::LEAST_BUDGET => Err(format!("at least {} bytes, or 0", limits::LEAST_BUDGET)),
+        bytes => Ok(Some(bytes)),
+    }
 }
 
 fn policy(text: &str) -> Result<Policy, String> {
@@ -494,6 +518,7 @@ mod tests {
         assert_eq!(config.link.interval, Duration::from_secs(30));
         assert_eq!(config.trust.verify, Policy::Range);
         assert_eq!(config.status.heartbeat, Duration::from_secs(3600));
+        assert_eq!((config.status.coalesce, config.status.budget), (Duration::from_secs(10), Some(256_000)));
         assert!(config.file_roots.is_empty());
     }
 
@@ -517,7 +542,9 @@ mod tests {
                 "link.algorithms" => "short",
                 "link.hold" => "never",
                 "link.watch" => "on",
-                "link.interval" | "link.splay" | "link.timeout" | "status.heartbeat" | "drift.interval" => "5m",
+                "link.interval" | "link.splay" | "link.timeout" | "drift.interval" => "5m",
+                "status.heartbeat" | "status.coalesce" => "5m",
+                "status.budget" => "64kB",
                 "trust.verify" => "tip",
                 "trust.exchange" => "0123456789abcdef0123456789abcdef",
                 "status.format" => "yaml",
@@ -549,6 +576,13 @@ mod tests {
     }
 
     #[test]
+    fn a_budget_is_a_size() {
+        let of = |text: &str| from(SMALLEST, &[("GITERD_STATUS_BUDGET", text)]).unwrap().status.budget;
+        let sizes = ["0", "2000B", "64kB", "64 KiB", "1MB", "2MiB"].map(of);
+        assert_eq!(sizes, [None, Some(2_000), Some(64_000), Some(65_536), Some(1_000_000), Some(2_097_152)]);
+    }
+
+    #[test]
     fn what_is_wrong_is_named_with_its_place() {
         let with = |more: &str| refusal(&format!("{SMALLEST}{more}"));
         assert_eq!(with("brnach = \"x\"\n"), "giterd.toml:4:1: unknown key 'link.brnach'");
@@ -558,6 +592,12 @@ mod tests {
         assert!(with("interval = \"soon\"\n").contains("such as 30s"));
         assert!(with("branch = \"../x\"\n").contains("not a branch name"));
         assert!(with("[status]\nprefix = \"refs/heads/x\"\n").contains("outside refs/heads/"));
+        for budget in
+            ["64", "kB", "-1kB", "64 kb", "1.5MB", "0kB", "1999B", "99999999999999999999B", "18446744073709551615MB"]
+        {
+            let refused = with(&format!("[status]\nbudget = \"{budget}\"\n"));
+            assert!(refused.starts_with("giterd.toml:5:1: status.budget: "), "{refused}");
+        }
         assert!(with("[files]\nroots = [\"etc\"]\n").contains("not an absolute path"));
         assert!(with("url = \"twice\"\n").starts_with("giterd.toml:4:1: "));
         assert!(with("broken").starts_with("giterd.toml:4:"));

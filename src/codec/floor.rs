@@ -1,9 +1,12 @@
 //! The bytes of the second copy of the rollback floor.
 
-use super::framed::Frame;
+use super::{
+    framed::Frame,
+    old::{self, FloorV1},
+};
 use crate::api::{Error, Reason, Result, ledger::Floor, limits};
 
-const FRAME: Frame = Frame { magic: b"GITF", version: 1, limit: limits::FLOOR_BYTES };
+const FRAME: Frame = Frame { magic: b"GITF", version: 2, limit: limits::FLOOR_BYTES };
 
 /// Encodes a floor.
 ///
@@ -18,13 +21,13 @@ pub fn encode(floor: &Floor) -> Result<Vec<u8>> {
     })
 }
 
-/// Decodes a floor; the error says what is wrong with the bytes.
+/// Decodes a floor, of an older form too; the error says what is wrong with the bytes.
 ///
 /// # Errors
 ///
 /// The bytes are not exactly one floor of a known version with the right checksum.
 pub fn decode(bytes: &[u8]) -> Result<Floor, &'static str> {
-    FRAME.decode(bytes)
+    old::either::<FloorV1, _>(&FRAME, bytes)
 }
 
 #[cfg(test)]
@@ -45,7 +48,14 @@ mod tests {
             charter: None,
             reset: 0,
         };
-        let status = Some(LastStatus { commit: oid, parent: None, sequence: 8, digest: [3; 16] });
+        let status = Some(LastStatus {
+            commit: oid,
+            parent: None,
+            replaces: None,
+            sequence: 8,
+            digest: [3; 16],
+            heartbeat: false,
+        });
         Floor { device: "site-a/pump-07".parse().unwrap(), exchange: None, tip, advances: 7, status }
     }
 

@@ -20,6 +20,14 @@ pub(super) struct Frame {
     pub(super) limit: usize,
 }
 
+/// Where the version stands.
+const VERSION: usize = 4;
+
+/// The version that a record says it has.
+pub(super) fn version(bytes: &[u8]) -> Option<u8> {
+    bytes.get(VERSION).copied()
+}
+
 impl Frame {
     /// The bytes of a record; `None` if there are more than the limit.
     ///
@@ -55,7 +63,7 @@ impl Frame {
         if !head.starts_with(self.magic) {
             return Err("it begins as another kind of file");
         }
-        if head[4] != self.version {
+        if head[VERSION] != self.version {
             return Err("it has a version that this giterd does not know");
         }
         if Sha256::digest(signed)[..] != sum[..] {

@@ -14,6 +14,7 @@ mod framed;
 pub mod keyfile;
 pub mod known_hosts;
 pub mod manifest;
+mod old;
 mod paper;
 pub mod pattern;
 pub mod pubkey;

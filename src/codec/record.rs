@@ -1,9 +1,12 @@
 //! The ledger record's bytes.
 
-use super::framed::Frame;
+use super::{
+    framed::Frame,
+    old::{self, RecordV1},
+};
 use crate::api::{Error, Reason, Result, ledger::Record, limits};
 
-const FRAME: Frame = Frame { magic: b"GITR", version: 1, limit: limits::RECORD_BYTES };
+const FRAME: Frame = Frame { magic: b"GITR", version: 2, limit: limits::RECORD_BYTES };
 
 /// Encodes a record.
 ///
@@ -19,13 +22,13 @@ pub fn encode(record: &Record) -> Result<Vec<u8>> {
     })
 }
 
-/// Decodes a record; the error says what is wrong with the bytes.
+/// Decodes a record, of an older form too; the error says what is wrong with the bytes.
 ///
 /// # Errors
 ///
 /// The bytes are not exactly one record of a known version with the right checksum.
 pub fn decode(bytes: &[u8]) -> Result<Record, &'static str> {
-    FRAME.decode(bytes)
+    old::either::<RecordV1, _>(&FRAME, bytes)
 }
 
 #[cfg(test)]

@@ -61,7 +61,14 @@ impl Own {
     /// said next is news.
     pub fn as_last(&self, known: Option<&LastStatus>) -> LastStatus {
         let sequence = known.map_or(0, |known| known.sequence).max(self.claim.sequence);
-        LastStatus { commit: self.commit, parent: self.parent, sequence, digest: [0; 16] }
+        LastStatus {
+            commit: self.commit,
+            parent: self.parent,
+            replaces: None,
+            sequence,
+            digest: [0; 16],
+            heartbeat: false,
+        }
     }
 }
 

@@ -99,13 +99,23 @@ pub fn clock(now: i64, newest: i64) -> Clock {
 
 /// Whether the device says of itself that it follows the branch and that all is ready.
 pub fn is_ready(status: &DeviceStatus) -> bool {
-    status.conditions.iter().all(|condition| condition.status == Status::True)
+    state(status).all(|condition| condition.status == Status::True)
 }
 
-/// A digest of all in a status that is worth a push. Sequence and uptime are not, nor is the revision on its own: a
-/// commit that changes nothing for this device must not make a whole fleet push.
+/// The conditions of the device itself. What its statuses had to wait for is not one of them.
+fn state(status: &DeviceStatus) -> impl Iterator<Item = &Condition> {
+    status.conditions.iter().filter(|condition| condition.kind != ConditionType::Reported)
+}
+
+/// A digest of all in a status that is worth a push. Sequence and uptime are not, nor is what it had to wait for, nor the
+/// revision on its own: a commit that changes nothing for this device must not make a whole fleet push.
+///
+/// # Errors
+///
+/// `Bug` if it cannot be encoded.
 pub fn digest(status: &DeviceStatus) -> Result<[u8; 16]> {
-    let DeviceStatus { device, board, agent, boot_id, clock, conditions, resources, lost, .. } = status;
+    let DeviceStatus { device, board, agent, boot_id, clock, resources, lost, .. } = status;
+    let conditions: Vec<_> = state(status).collect();
     short_digest(&(device, board, agent, boot_id, clock, conditions, resources, lost))
 }
 

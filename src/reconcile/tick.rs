@@ -11,6 +11,7 @@
 
 use std::collections::BTreeMap;
 
+mod budget;
 mod floor;
 mod going_back;
 mod own_status;
@@ -19,7 +20,11 @@ mod recover;
 mod sync;
 
 pub use self::floor::believable;
-use self::{floor::Copied, publish::Unsent, sync::verdict_of};
+use self::{
+    floor::Copied,
+    publish::{Held, Unsent},
+    sync::verdict_of,
+};
 use super::{
     apply::{self, Bound, Outcome, Releases},
     approval::{self, Approval},
@@ -59,6 +64,10 @@ pub struct Settings {
     pub inputs: [u8; 16],
     /// After how many seconds without a push a status is pushed although nothing changed; `None` for never.
     pub heartbeat: Option<u64>,
+    /// For how many seconds after a push changes wait, to go together.
+    pub coalesce: u64,
+    /// How many bytes a day statuses may take; `None` for any.
+    pub budget: Option<u64>,
 }
 
 /// The world, for the length of one call.
@@ -82,12 +91,20 @@ pub trait Seal {
     /// The public half of the key that signs.
     fn key(&self) -> PublicKey;
 
-    /// The blob, the tree and, last, the signed commit; every byte of them follows from the arguments.
+    /// The blob, the tree and the signed commit; every byte of them follows from the arguments.
     ///
     /// # Errors
     ///
     /// `Bug` if the status cannot be encoded.
-    fn seal(&self, status: &DeviceStatus, parent: Option<Oid>, time: i64, message: &str) -> Result<[NewObject; 3]>;
+    fn seal(&self, status: &DeviceStatus, parent: Option<Oid>, time: i64, message: &str) -> Result<Sealed>;
+}
+
+/// A status that can be pushed.
+pub struct Sealed {
+    /// Its blob, its tree and, last, its commit.
+    pub objects: [NewObject; 3],
+    /// The bytes that it takes to push them.
+    pub bytes: u64,
 }
 
 /// The moment of a tick.
@@ -132,6 +149,8 @@ pub struct Tick {
 pub enum Published {
     /// Nothing in it was worth a push.
     Unchanged,
+    /// It waits, to go with what comes next: for so many seconds, or else until the day's bytes allow it.
+    Held(Option<u64>),
     /// It was pushed.
     Pushed(LastPush),
     /// It could not be.
@@ -202,13 +221,14 @@ pub struct Agent {
     /// Whether a status that the record did not know was taken up since the start.
     has_taken_up: bool,
     listing: Option<Listing>,
-    last_push: Option<u64>,
     /// Why not all that the accepted tip asks is in force: it cannot be read, or some of it no longer fits the device.
     decode_error: Option<Error>,
     /// What is in hand differs from the record on the disk, which could not be written.
     unsaved: bool,
     /// The last status, while it is not known to have arrived.
     unsent: Option<Unsent>,
+    /// What waits since the last push.
+    held: Held,
     /// That the device went back, until the hub has been told.
     went_back: Option<String>,
     /// What was done or went wrong since the last status that reached the hub, the last of it for each resource.
@@ -255,10 +275,10 @@ impl Agent {
             twin: None,
             has_taken_up: false,
             listing: None,
-            last_push: None,
             decode_error: None,
             unsaved: false,
             unsent: None,
+            held: Held::default(),
             went_back: None,
             news: BTreeMap::new(),
         })
@@ -415,6 +435,7 @@ impl Agent {
             conditions.retain(|condition| condition.kind != ConditionType::Ready);
             conditions.extend([Condition::of_error(ConditionType::Ready, ConditionStatus::Unknown, error)]);
         }
+        conditions.extend(self.reported(now));
         DeviceStatus {
             device: self.settings.device.clone(),
             board: Text::new(board),

@@ -65,14 +65,40 @@ const CASES: &[Case] = &[
             hub.publish(device);
         }
     }),
+    case("clean/heartbeats-gave-way", "Proven", &[], |hub, device| {
+        device.go_on(hub, 1);
+        device.beat(hub, 3);
+        device.say(hub, |status| status.lost = 1);
+        device.beat(hub, 2);
+    }),
+    case("clean/heartbeats-gave-way-in-the-log", "Proven", &[], |hub, device| {
+        device.go_on(hub, 1);
+        let first = device.tip;
+        for _ in 0..3 {
+            device.tip = first;
+            device.go_on(hub, 1);
+            hub.publish(device);
+        }
+        device.say(hub, |status| status.lost = 1);
+    }),
     case("gap/one", "Gap", &["StatusGap"], |hub, device| {
         device.go_on(hub, 2);
-        device.say(hub, |status| status.sequence += 1);
+        device.skip(hub, 1);
         device.go_on(hub, 1);
     }),
     case("gap/many", "Gap", &["StatusGap", "StatusGap"], |hub, device| {
         device.say(hub, |_| ());
-        device.say(hub, |status| status.sequence += 3);
+        device.skip(hub, 3);
+        device.skip(hub, 1);
+    }),
+    case("gap/between-a-heartbeat-and-a-change", "Gap", &["StatusGap"], |hub, device| {
+        device.go_on(hub, 1);
+        device.beat(hub, 2);
+        device.skip(hub, 1);
+    }),
+    case("gap/before-another-boot", "Gap", &["StatusGap"], |hub, device| {
+        device.go_on(hub, 1);
+        device.reboot(105);
         device.say(hub, |status| status.sequence += 1);
     }),
     case("gap/restarted", "Gap", &["StatusGap"], |hub, device| {
@@ -175,6 +201,39 @@ const CASES: &[Case] = &[
         device.status.sequence -= 1;
         device.status.uptime += 7;
         device.go_on(hub, 1);
+    }),
+    case("fork/change-replaced-by-a-heartbeat", "Fork", &["StatusForked"], |hub, device| {
+        device.go_on(hub, 1);
+        let (parent, calm) = (device.tip, device.status.clone());
+        device.say(hub, |status| status.lost = 1);
+        hub.publish(device);
+        device.tip = parent;
+        device.status = giter_edge::api::DeviceStatus { sequence: 2, uptime: 90, ..calm };
+        device.say(hub, |_| ());
+    }),
+    case("fork/heartbeat-replaced-by-a-change", "Fork", &["StatusGap", "StatusForked"], |hub, device| {
+        device.go_on(hub, 1);
+        let parent = device.tip;
+        device.go_on(hub, 1);
+        hub.publish(device);
+        device.tip = parent;
+        device.say(hub, |status| status.lost = 1);
+    }),
+    case("fork/heartbeat-of-another-replaced", "Fork", &["StatusForked"], |hub, device| {
+        device.go_on(hub, 1);
+        let (parent, own) = (device.tip, device.key.clone());
+        device.key = hub.stranger("x", 152).key;
+        device.go_on(hub, 1);
+        hub.publish(device);
+        (device.tip, device.key) = (parent, own);
+        device.go_on(hub, 1);
+    }),
+    case("replay/set-back-to-before-a-heartbeat", "Replay", &["StatusReplayed"], |hub, device| {
+        device.go_on(hub, 1);
+        let first = device.tip;
+        device.go_on(hub, 1);
+        hub.publish(device);
+        device.tip = first;
     }),
     case("fork/one-key-two-devices", "Fork", &["StatusForked"], |hub, device| {
         device.go_on(hub, 1);
@@ -335,7 +394,7 @@ fn what_is_proven_is_a_yes() {
 fn findings_beyond_the_bound_are_counted() {
     let mut hub = Hub::new();
     let mut device = hub.device("pump-07", 1);
-    (0..40).for_each(|_| drop(device.say(&hub, |status| status.sequence += 1)));
+    (0..40).for_each(|_| device.skip(&hub, 1));
     hub.publish(&device);
     let said = verify(&hub, &[]).stdout;
     assert_eq!(said.matches("[StatusGap]").count(), 32);

@@ -35,6 +35,13 @@ fn floor(number: u64) -> Floor {
             reset: number,
         },
         advances: number,
-        status: Some(LastStatus { commit: oid, parent: Some(oid), sequence: number, digest: [7; 16] }),
+        status: Some(LastStatus {
+            commit: oid,
+            parent: Some(oid),
+            replaces: None,
+            sequence: number,
+            digest: [7; 16],
+            heartbeat: true,
+        }),
     }
 }

@@ -51,7 +51,14 @@ fn record(serial: u64) -> Record {
             applied: Some([serial as u8; 16]),
             corrected: 3,
         }],
-        status: Some(LastStatus { commit: oid, parent: None, sequence: serial, digest: [7; 16] }),
+        status: Some(LastStatus {
+            commit: oid,
+            parent: None,
+            replaces: Some(oid),
+            sequence: serial,
+            digest: [7; 16],
+            heartbeat: true,
+        }),
         refused: Some(Refused {
             tip: oid,
             inputs: [9; 16],

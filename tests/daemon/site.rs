@@ -68,7 +68,7 @@ impl Site {
         let text = format!(
             "device = \"pump-07\"\nstate = \"{folder}/state\"\nboard = \"sim\"\n{more}\
              [trust]\nroot = \"{folder}/root.keys\"\n[sim]\nfile = \"{folder}/sim.toml\"\n\
-             [status]\nkey = \"{folder}/device\"\nheartbeat = \"0s\"\n"
+             [status]\nkey = \"{folder}/device\"\nheartbeat = \"0s\"\ncoalesce = \"0s\"\nbudget = \"0\"\n"
         );
         fs::write(self.path("giterd.toml"), text).unwrap();
     }

@@ -7,6 +7,7 @@
 //! invariants     what holds after every tick and every fault
 //! faults         a story again and again, the power cut at each effect in turn
 //! stories        straight code        recovery   the same, of what was forgotten
+//! reports        the same, of heartbeats, and of what has to wait
 //! random         stories and faults from a seed
 //! sabotage       broken parts, to show that the invariants can fail
 //! contracts      the fakes under the suites of the real adapters
@@ -18,6 +19,7 @@ mod invariants;
 mod publisher;
 mod random;
 mod recovery;
+mod reports;
 mod run;
 mod sabotage;
 mod stories;

@@ -19,6 +19,8 @@ use crate::{
 
 const SEEDS: u64 = 300;
 const ACTS: usize = 25;
+/// Longer than all that happens without it being waited for.
+const HEARTBEAT: u32 = 1_000_000;
 
 #[test]
 fn random_stories_hold_the_invariants() {
@@ -31,6 +33,7 @@ fn random_stories_hold_the_invariants() {
 }
 
 fn story(run: &mut Run, dice: &mut Dice) {
+    run.heartbeat = Some(HEARTBEAT.into());
     for _ in 0..ACTS {
         act(run, dice);
         if dice.one_in(3) {
@@ -50,7 +53,7 @@ fn story(run: &mut Run, dice: &mut Dice) {
 
 /// Something that a publisher or the world does.
 fn act(run: &mut Run, dice: &mut Dice) {
-    match dice.below(14) {
+    match dice.below(17) {
         0..=3 => drop(run.publish(&wishes(dice))),
         4 => {
             let flaws =
@@ -77,6 +80,11 @@ fn act(run: &mut Run, dice: &mut Dice) {
         }
         11 => run.world().board.files.clear(),
         12 => run.world().board.force("GPIO17", if dice.one_in(2) { Low } else { High }),
+        13 | 14 => run.world().pass(HEARTBEAT),
+        15 => {
+            let is_forward_only = dice.one_in(2);
+            run.world().hub.is_forward_only = is_forward_only;
+        }
         _ => {}
     }
 }

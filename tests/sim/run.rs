@@ -70,6 +70,10 @@ pub(crate) struct Run {
     /// What the device's key grows from.
     seed: u8,
     agent: Option<Agent>,
+    /// What the operator says of statuses.
+    pub(crate) heartbeat: Option<u64>,
+    pub(crate) coalesce: u64,
+    pub(crate) budget: Option<u64>,
 }
 
 impl Run {
@@ -83,6 +87,9 @@ impl Run {
             seal: seal(KEY),
             seed: KEY,
             agent: None,
+            heartbeat: None,
+            coalesce: 0,
+            budget: None,
         }
     }
 
@@ -131,6 +138,12 @@ impl Run {
         self.watch.status_ref_moved(to);
     }
 
+    /// The hub is put back to where it had an older status of the device's own.
+    pub(crate) fn restore_status(&mut self, to: Option<Oid>) {
+        self.world().hub.status = to;
+        self.watch.status_restored(to);
+    }
+
     /// Flips a bit in the newest pack of the accepted tip.
     pub(crate) fn damage_newest_pack(&mut self) {
         if let Some(&pack) = self.record().generation.packs.last() {
@@ -177,7 +190,7 @@ impl Run {
         let last = self.record().status.expect("a status was made");
         let status = DeviceStatus { sequence: last.sequence + 1, boot_id: [99; 16], ..self.said() };
         let parent = self.world().hub.status;
-        let objects = self.seal.seal(&status, parent, 1_795_000_000, "the twin").unwrap();
+        let objects = self.seal.seal(&status, parent, 1_795_000_000, "the twin").unwrap().objects;
         let commit = objects[2].id;
         self.world().hub.add(objects);
         self.world().hub.status = Some(commit);
@@ -293,7 +306,9 @@ impl Run {
             keyring: self.publisher.keyring(),
             exchange: None,
             inputs: [self.seed; 16],
-            heartbeat: None,
+            heartbeat: self.heartbeat,
+            coalesce: self.coalesce,
+            budget: self.budget,
         }
     }
 }

@@ -7,7 +7,7 @@ use giter_edge::{
         Condition, ConditionStatus, ConditionType, DeviceStatus, Oid, ResourceStatus,
         board::{Bias, Level, LineConfig},
         condition::Text,
-        ledger::{Accepted, Charter, Generation, HubTraits, LastStatus, Owned, Record, Refused, Release},
+        ledger::{Accepted, Charter, Generation, HubTraits, LastStatus, Owned, Pushes, Record, Refused, Release},
         status::{Clock, Field},
     },
     codec::{floor, record, status},
@@ -15,7 +15,9 @@ use giter_edge::{
 
 const STATUS_V1: &[u8] = include_bytes!("status-v1.postcard");
 const RECORD_V1: &[u8] = include_bytes!("record-v1.bin");
+const RECORD_V2: &[u8] = include_bytes!("record-v2.bin");
 const FLOOR_V1: &[u8] = include_bytes!("floor-v1.bin");
+const FLOOR_V2: &[u8] = include_bytes!("floor-v2.bin");
 
 fn oid(byte: u8) -> Oid {
     Oid::new([byte; 20])
@@ -103,7 +105,14 @@ fn ledger_record() -> Record {
             owned("GpioLine/door", Release::Line { line: "GPIO18".into(), last: None }, Some([3; 16])),
             owned("Led/activity", Release::Led { led: "ACT".into(), brightness: Some(255) }, Some([4; 16])),
         ],
-        status: Some(LastStatus { commit: oid(0x40), parent: Some(oid(0x41)), sequence: 299, digest: [5; 16] }),
+        status: Some(LastStatus {
+            commit: oid(0x40),
+            parent: Some(oid(0x41)),
+            replaces: Some(oid(0x42)),
+            sequence: 299,
+            digest: [5; 16],
+            heartbeat: true,
+        }),
         refused: Some(Refused {
             tip: oid(0x50),
             inputs: [6; 16],
@@ -113,7 +122,15 @@ fn ledger_record() -> Record {
         }),
         stranger: Some([9; 16]),
         hub: HubTraits { protocol_in_command: true },
+        pushes: Some(Pushes { boot_id: [0x70; 16], uptime: 3600, spent: 1_234, appended: Some(5) }),
     }
+}
+
+/// What version 1 knew of it.
+fn ledger_record_v1() -> Record {
+    let record = ledger_record();
+    let status = record.status.clone().map(|status| LastStatus { replaces: None, heartbeat: false, ..status });
+    Record { status, pushes: None, ..record }
 }
 
 #[test]
@@ -128,14 +145,34 @@ fn status_v1_reads_as_yaml() {
 }
 
 #[test]
-fn record_v1_is_read_and_written() {
-    assert_eq!(record::decode(RECORD_V1), Ok(ledger_record()));
-    assert_eq!(record::encode(&ledger_record()).unwrap(), RECORD_V1);
+fn record_v2_is_read_and_written() {
+    assert_eq!(record::decode(RECORD_V2), Ok(ledger_record()));
+    assert_eq!(record::encode(&ledger_record()).unwrap(), RECORD_V2);
 }
 
 #[test]
-fn floor_v1_is_read_and_written() {
+fn record_v1_is_read() {
+    assert_eq!(record::decode(RECORD_V1), Ok(ledger_record_v1()));
+}
+
+#[test]
+fn floor_v2_is_read_and_written() {
     let copy = ledger_record().floor(&"site-a/pump-07".parse().unwrap()).unwrap();
-    assert_eq!(floor::decode(FLOOR_V1), Ok(copy.clone()));
-    assert_eq!(floor::encode(&copy).unwrap(), FLOOR_V1);
+    assert_eq!(floor::decode(FLOOR_V2), Ok(copy.clone()));
+    assert_eq!(floor::encode(&copy).unwrap(), FLOOR_V2);
+}
+
+#[test]
+fn floor_v1_is_read() {
+    let copy = ledger_record_v1().floor(&"site-a/pump-07".parse().unwrap()).unwrap();
+    assert_eq!(floor::decode(FLOOR_V1), Ok(copy));
+}
+
+#[test]
+fn a_version_is_what_the_checksum_says() {
+    for bytes in [RECORD_V1, RECORD_V2] {
+        let with_version = |version: u8| [&bytes[..4], &[version], &bytes[5..]].concat();
+        assert_eq!(record::decode(&with_version(3 - bytes[4])), Err("its checksum does not match"));
+        assert_eq!(record::decode(&with_version(3)), Err("it has a version that this giterd does not know"));
+    }
 }

@@ -62,8 +62,8 @@ pub(crate) struct Reader {
 pub(crate) struct Entry {
     /// Its name.
     pub(crate) commit: Oid,
-    /// How many commits it names as the ones before it.
-    pub(crate) parents: usize,
+    /// The commits that it names as the ones before it.
+    pub(crate) parents: Vec<Oid>,
     /// When it was made by the device's clock, in seconds since 1970.
     pub(crate) date: i64,
     /// All of it, as it is signed.
@@ -116,15 +116,16 @@ impl Reader {
         Ok(Chain { commits, missing: None })
     }
 
-    /// The commits that a chain has above another commit of it, or all where there is no other, the newest first;
-    /// `None` where the way there is longer than `most` commits, or leads past it.
+    /// The commits that a chain has above the first of these that it leads to, the newest first, and which that is; all of
+    /// it where none is given. `None` where the way there is longer than `most` commits, or leads past them.
     ///
     /// # Errors
     ///
     /// `GitFailed`.
-    pub(crate) fn above(&mut self, tip: Oid, base: Option<Oid>, most: usize) -> Result<Option<Vec<Oid>>> {
-        let (commits, next) = self.walk(tip, base, most)?;
-        Ok(if next == base { Some(commits) } else { None })
+    pub(crate) fn above(&mut self, tip: Oid, ends: &[Oid], most: usize) -> Result<Option<(Vec<Oid>, Option<Oid>)>> {
+        let (commits, end) = self.walk(tip, ends, most)?;
+        let is_there = end.map_or(ends.is_empty(), |end| ends.contains(&end));
+        Ok(is_there.then_some((commits, end)))
     }
 
     /// The last commits of a chain, the newest first.
@@ -133,19 +134,28 @@ impl Reader {
     ///
     /// `GitFailed`.
     pub(crate) fn last(&mut self, tip: Oid, most: usize) -> Result<Vec<Oid>> {
-        Ok(self.walk(tip, None, most)?.0)
+        Ok(self.walk(tip, &[], most)?.0)
     }
 
     /// At most so many commits by their first parents, and where the walk stopped.
-    fn walk(&mut self, tip: Oid, base: Option<Oid>, most: usize) -> Result<(Vec<Oid>, Option<Oid>)> {
+    fn walk(&mut self, tip: Oid, ends: &[Oid], most: usize) -> Result<(Vec<Oid>, Option<Oid>)> {
         let (mut commits, mut next) = (Vec::new(), Some(tip));
-        while let Some(commit) = next.filter(|commit| Some(*commit) != base && commits.len() < most) {
+        while let Some(commit) = next.filter(|commit| !ends.contains(commit) && commits.len() < most) {
             commits.push(commit);
-            let data = self.object(commit, ObjectKind::Commit, limits::COMMIT_BYTES)?;
-            let parsed = data.ok().and_then(|data| commit::parse(&data).ok());
-            next = parsed.and_then(|parsed| parsed.parents.first().copied());
+            next = self.before(commit)?;
         }
         Ok((commits, next))
+    }
+
+    /// The commit that a commit names as the one before it, if it can be read.
+    ///
+    /// # Errors
+    ///
+    /// `GitFailed`.
+    pub(crate) fn before(&mut self, commit: Oid) -> Result<Option<Oid>> {
+        let data = self.object(commit, ObjectKind::Commit, limits::COMMIT_BYTES)?;
+        let parsed = data.ok().and_then(|data| commit::parse(&data).ok());
+        Ok(parsed.and_then(|parsed| parsed.parents.first().copied()))
     }
 
     /// One status commit, or why it is none.
@@ -163,7 +173,7 @@ impl Reader {
             Err(why) => return Ok(Err(flaw(Reason::BadCommit, why))),
         };
         let status = self.status(parsed.tree)?;
-        Ok(Ok(Entry { commit, parents: parsed.parents.len(), date: parsed.date, data, status }))
+        Ok(Ok(Entry { commit, parents: parsed.parents, date: parsed.date, data, status }))
     }
 
     fn status(&mut self, tree: Oid) -> Result<Result<DeviceStatus, Flaw>> {
@@ -213,35 +223,26 @@ fn flaw(reason: Reason, what: impl Into<String>) -> Flaw {
     Flaw { reason, what: what.into() }
 }
 
-/// Where a ref stood before, and what it stands at does not follow from.
-pub(crate) struct Elsewhere {
-    /// The newest such commit.
-    pub(crate) commit: Oid,
-    /// How many there are.
-    pub(crate) count: usize,
-    /// Whether it follows from the tip, so that the ref was only set back.
-    pub(crate) is_ahead: bool,
-}
-
-/// What the ref's log, where git keeps one, knows of and the chain does not hold.
+/// The commits that the ref's log, where git keeps one, knows of and the chain does not hold, the newest first.
 ///
 /// # Errors
 ///
 /// `GitNotFound`.
-pub(crate) fn elsewhere(git: &Git, status_ref: &StatusRef, chain: &Chain) -> Result<Option<Elsewhere>> {
+pub(crate) fn elsewhere(git: &Git, status_ref: &StatusRef, chain: &Chain) -> Result<Vec<Oid>> {
     // A ref without a log is no mistake.
     let log = git.ask(&["reflog", "show", "--format=%H", &status_ref.name, "--"])?.unwrap_or_default();
-    let mut known: Vec<Oid> = log.lines().filter_map(|line| line.parse().ok()).collect();
-    if known.is_empty() {
-        return Ok(None);
-    }
-    let chain: HashSet<&Oid> = chain.commits.iter().collect();
-    known.retain(|commit| !chain.contains(commit));
-    let Some(commit) = known.first().copied() else { return Ok(None) };
-    let (tip, other) = (status_ref.tip.to_string(), commit.to_string());
-    let is_ahead = git.ask(&["merge-base", "--is-ancestor", &tip, &other])?.is_ok();
-    let count = known.iter().collect::<HashSet<_>>().len();
-    Ok(Some(Elsewhere { commit, count, is_ahead }))
+    let mut seen: HashSet<Oid> = chain.commits.iter().copied().collect();
+    let logged = log.lines().filter_map(|line| line.parse().ok());
+    Ok(logged.filter(|commit| seen.insert(*commit)).collect())
+}
+
+/// Whether a commit follows from the tip of a ref, which was only set back then.
+///
+/// # Errors
+///
+/// `GitNotFound`.
+pub(crate) fn is_ahead(git: &Git, status_ref: &StatusRef, commit: Oid) -> Result<bool> {
+    Ok(git.ask(&["merge-base", "--is-ancestor", &status_ref.tip.to_string(), &commit.to_string()])?.is_ok())
 }
 
 /// The error where a repository holds no status of a device.

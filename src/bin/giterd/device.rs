@@ -69,6 +69,11 @@ impl Device {
         Ok(Self { config, board, cancel, link, store, ledger, floor, seal, settings, _lock: lock })
     }
 
+    /// Whoever asks for one tick is told of it at once: no other may follow that would take along what waits.
+    pub fn tells_at_once(&mut self) {
+        self.settings.coalesce = 0;
+    }
+
     /// The adapters behind the ports.
     pub fn ports(&mut self) -> Ports<'_> {
         Ports {
@@ -264,6 +269,8 @@ fn settings(config: &Config) -> Result<Settings> {
         branch: config.link.branch.clone(),
         inputs: [0; 16],
         heartbeat: Some(config.status.heartbeat.as_secs()).filter(|seconds| *seconds > 0),
+        coalesce: config.status.coalesce.as_secs(),
+        budget: config.status.budget,
     })
 }
 

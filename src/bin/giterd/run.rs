@@ -112,11 +112,16 @@ impl Daemon {
         self.poll_soon = false;
         let tick = self.tick(Reach::Hub).await?;
         let now = Instant::now();
-        if let Published::Pushed(push) = tick.published {
-            log::debug!("pushed status {} as {}", push.sequence, push.commit.short());
+        match tick.published {
+            Published::Pushed(push) => log::debug!("pushed status {} as {}", push.sequence, push.commit.short()),
+            Published::Held(_) => log::debug!("the status waits"),
+            Published::Unchanged | Published::NotPushed => {}
         }
         let failure = tick.sync_error.as_ref().or(tick.publish_error.as_ref()).map(Error::reason);
         self.schedule.polled(now, failure, world::random());
+        if let Published::Held(Some(seconds)) = tick.published {
+            self.schedule.news(now + Duration::from_secs(seconds));
+        }
         self.told = Some(report::resources_digest(&tick.status.resources)?);
         log::debug!("polled; next in {} s", self.schedule.poll_at().saturating_duration_since(now).as_secs());
         Ok(())

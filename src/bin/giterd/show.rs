@@ -72,8 +72,12 @@ fn sync_text(tick: &Tick) -> String {
     if !rows.is_empty() {
         text.push_str(&table(["RESOURCE", "ACTION", "DETAIL"], &rows));
     }
-    if let Published::Pushed(push) = tick.published {
-        text.push_str(&format!("status {} pushed as {}\n", push.sequence, push.commit.short()));
+    match tick.published {
+        Published::Pushed(push) => {
+            text.push_str(&format!("status {} pushed as {}\n", push.sequence, push.commit.short()));
+        }
+        Published::Held(_) => text.push_str("the status waits: status.budget has too little left for today\n"),
+        Published::Unchanged | Published::NotPushed => {}
     }
     if tick.is_quiet() && tick.published == Published::Unchanged {
         let revision = tick.status.observed_revision.map_or("nothing accepted yet".into(), |commit| commit.short());

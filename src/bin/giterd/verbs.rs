@@ -21,6 +21,7 @@ use crate::{
 /// What the tick failed with, after what it did was printed.
 pub fn sync(args: &Args) -> Result<ExitCode> {
     let mut device = Device::open(&args.config)?;
+    device.tells_at_once();
     let mut agent = device.start_agent()?;
     let tick = agent.tick(&mut device.ports(), Reach::Hub, world::now());
     device.link().close();

@@ -75,7 +75,7 @@ fn status(device: DeviceId) -> DeviceStatus {
 
 fn sealed(device: DeviceId, seed: u8, format: Format) -> [NewObject; 3] {
     let seal = StatusSeal::new(device.clone(), key(seed), format);
-    seal.seal(&status(device), Some(Oid::new([9; 20])), 1_795_000_000, "Ready").unwrap()
+    seal.seal(&status(device), Some(Oid::new([9; 20])), 1_795_000_000, "Ready").unwrap().objects
 }
 
 /// A status commit of this device's key that holds something else.
@@ -100,7 +100,14 @@ fn what_the_device_signed_is_its_own_in_either_form() {
         let claim =
             Claim { device: device(), sequence: 300, observed_revision: Some(Oid::new([0xab; 20])), advances: 17 };
         assert_eq!(own, Own { commit, parent: Some(Oid::new([9; 20])), claim });
-        let last = |sequence| LastStatus { commit: Oid::new([1; 20]), parent: None, sequence, digest: [1; 16] };
+        let last = |sequence| LastStatus {
+            commit: Oid::new([1; 20]),
+            parent: None,
+            replaces: None,
+            sequence,
+            digest: [1; 16],
+            heartbeat: false,
+        };
         assert_eq!(own.as_last(Some(&last(299))).sequence, 300);
         assert_eq!(own.as_last(Some(&last(301))).sequence, 301);
         assert_eq!(own.as_last(None).commit, commit);

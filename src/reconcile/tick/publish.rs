@@ -2,73 +2,165 @@
 //! not have.
 //!
 //! The record names a status before it is pushed, and the next listing tells whether it arrived: one write to flash for
-//! each status, and no sequence number twice. A status that did not arrive is pushed again as it is, for as long as the
+//! each push, and no sequence number twice. A status that did not arrive is pushed again as it is, for as long as the
 //! agent runs and nothing in it changed; otherwise another takes its place, and the sequence shows the gap.
 
-use super::{Agent, LastPush, Moment, Ports, Published, Tick};
+use super::{
+    Agent, DeviceStatus, LastPush, Moment, Ports, Published, Sealed, Tick,
+    budget::{self, Purse, Worth},
+};
 use crate::{
     api::{
-        Error, Oid, Reason, Result,
-        ledger::{LastStatus, Record},
-        object::NewObject,
+        Condition, ConditionStatus, ConditionType, Error, Oid, Reason, Result,
+        ledger::{LastStatus, Pushes, Record},
+        limits,
     },
     reconcile::{ports::Listing, report},
 };
 
 /// Where the status ref stands, seen from the last status that was made.
+#[derive(Clone, Copy)]
 struct Standing {
-    parent: Option<Oid>,
+    /// The status there.
+    at: Option<Oid>,
+    /// What that one says, if it is known.
+    says: Option<[u8; 16]>,
+    /// The status that it repeats, if it is a heartbeat whose place another may take.
+    repeats: Option<Oid>,
+    /// Whether it is the last one that was made.
     delivered: bool,
+}
+
+/// What a tick has to say.
+#[derive(Clone, Copy)]
+struct Report<'a> {
+    status: &'a DeviceStatus,
+    digest: [u8; 16],
+    now: Moment,
 }
 
 /// A status that was sealed, and is not known to have arrived.
 pub(super) struct Unsent {
     status: LastStatus,
-    objects: [NewObject; 3],
+    sealed: Sealed,
 }
 
-impl Unsent {
-    fn says(&self, parent: Option<Oid>, digest: [u8; 16]) -> bool {
-        (self.status.parent, self.status.digest) == (parent, digest)
-    }
+/// What waits since the last push.
+#[derive(Default)]
+pub(super) struct Held {
+    changes: u32,
+    last: Option<[u8; 16]>,
 }
 
 impl Agent {
     pub(super) fn publish(&mut self, ports: &mut Ports<'_>, tick: &Tick, now: Moment) -> Result<Published> {
-        let digest = report::digest(&tick.status)?;
+        let report = Report { status: &tick.status, digest: report::digest(&tick.status)?, now };
         let standing = self.listing.map(|listing| self.standing(&listing)).transpose();
-        match standing {
-            Ok(Some(standing)) if self.is_due(&standing, digest, now) => {
-                let unsent = match self.unsent.take().filter(|unsent| unsent.says(standing.parent, digest)) {
-                    Some(unsent) => unsent,
-                    None => self.seal(ports, tick, now, standing.parent, digest)?,
-                };
-                self.push(ports, unsent, now)
+        let published = match &standing {
+            Ok(Some(standing)) => self.tell(ports, standing, report)?,
+            _ => Published::Unchanged,
+        };
+        if self.unsaved {
+            self.save(ports, self.record.clone())?;
+        }
+        standing.map(|_| published)
+    }
+
+    /// Pushes what is due, unless it has to wait.
+    fn tell(&mut self, ports: &mut Ports<'_>, standing: &Standing, report: Report<'_>) -> Result<Published> {
+        let Some(worth) = self.due(standing, report) else { return Ok(Published::Unchanged) };
+        if let Some(seconds) = self.coalesces(worth, report.now) {
+            self.held.note(worth, report.digest);
+            return Ok(Published::Held(Some(seconds)));
+        }
+        let place = self.place(standing, report.digest);
+        let unsent = match self.unsent.take().filter(|unsent| unsent.is(place, report.digest)) {
+            Some(unsent) => unsent,
+            None => self.seal(ports, report, place)?,
+        };
+        if self.purse(report.now).is_some_and(|purse| !purse.allows(unsent.sealed.bytes, worth)) {
+            self.held.note(worth, report.digest);
+            // One that the record does not name yet is made anew when it may go.
+            self.unsent = Some(unsent).filter(|unsent| self.record.status.as_ref() == Some(&unsent.status));
+            return Ok(Published::Held(None));
+        }
+        let replaces = unsent.status.replaces.is_some();
+        match self.push(ports, unsent, report.now) {
+            Err(refusal) if replaces && refusal.reason() == Reason::PushRejected => {
+                self.append(ports, standing, report, refusal)
             }
-            standing => {
-                if self.unsaved {
-                    self.save(ports, self.record.clone())?;
-                }
-                standing.map(|_| Published::Unchanged)
-            }
+            pushed => pushed,
         }
     }
 
-    fn is_due(&mut self, standing: &Standing, digest: [u8; 16], now: Moment) -> bool {
-        let news = self.record.status.as_ref().is_none_or(|last| last.digest != digest);
-        !standing.delivered || news || self.went_back.is_some() || self.heartbeat_is_due(now)
+    /// What the thing that there is to say is worth; `None` if there is nothing.
+    fn due(&self, standing: &Standing, report: Report<'_>) -> Option<Worth> {
+        let last = self.record.status.as_ref();
+        let is_news = last.is_none_or(|last| last.digest != report.digest) || self.went_back.is_some();
+        let is_kept = last.is_some_and(|last| !last.heartbeat);
+        match is_news || (!standing.delivered && is_kept) {
+            true if report::is_ready(report.status) => Some(Worth::Change),
+            true => Some(Worth::Error),
+            false => (!standing.delivered || self.heartbeat_is_due(report.now)).then_some(Worth::Heartbeat),
+        }
     }
 
-    fn heartbeat_is_due(&mut self, now: Moment) -> bool {
-        let since = *self.last_push.get_or_insert(now.uptime);
-        self.settings.heartbeat.is_some_and(|interval| now.uptime.saturating_sub(since) >= interval)
+    fn heartbeat_is_due(&self, now: Moment) -> bool {
+        let pushes = self.record.pushes.as_ref();
+        let is_appended = pushes.is_some_and(|pushes| pushes.appended.is_some());
+        let factor = if is_appended { limits::APPENDED_HEARTBEAT_FACTOR } else { 1 };
+        let is_over =
+            |interval: u64| pushes.is_none_or(|pushes| budget::since(pushes, now) >= interval.saturating_mul(factor));
+        self.settings.heartbeat.is_some_and(is_over)
+    }
+
+    /// For how many seconds a change has to wait for others.
+    fn coalesces(&self, worth: Worth, now: Moment) -> Option<u64> {
+        let since = budget::since(self.record.pushes.as_ref()?, now);
+        let left = self.settings.coalesce.checked_sub(since).filter(|left| *left > 0);
+        left.filter(|_| worth > Worth::Heartbeat)
+    }
+
+    fn purse(&self, now: Moment) -> Option<Purse> {
+        self.settings.budget.map(|day| Purse::now(day, self.record.pushes.as_ref(), now))
+    }
+
+    /// What a status says of what it had to wait for.
+    pub(super) fn reported(&self, now: Moment) -> Option<Condition> {
+        let low = self.purse(now).filter(|purse| purse.in_hand() < purse.reserve(Worth::Heartbeat));
+        let (reason, mut message) = match low {
+            Some(purse) => {
+                let waits = match purse.in_hand() < purse.reserve(Worth::Change) {
+                    true => "only errors are told as they come",
+                    false => "heartbeats wait",
+                };
+                let (left, day) = (purse.in_hand(), purse.day);
+                ("BudgetLow", format!("{left} bytes are in hand of {day} a day: {waits}"))
+            }
+            None if self.held.changes > 0 => ("Coalesced", "changes soon after a push go together".into()),
+            None => return None,
+        };
+        if self.held.changes > 0 {
+            message.push_str(&format!("; held back: {}", self.held.changes));
+        }
+        Some(Condition::new(ConditionType::Reported, ConditionStatus::False, reason, &message))
     }
 
     fn standing(&self, listing: &Listing) -> Result<Standing> {
-        match (listing.status, &self.record.status) {
-            (Some(hub), Some(last)) if hub == last.commit => Ok(Standing { parent: Some(hub), delivered: true }),
-            (hub, Some(last)) if hub == last.parent => Ok(Standing { parent: hub, delivered: false }),
-            (None, _) => Ok(Standing { parent: None, delivered: false }),
+        let at = listing.status;
+        match (at, &self.record.status) {
+            (Some(hub), Some(last)) if hub == last.commit => {
+                let repeats = last.parent.filter(|_| last.heartbeat);
+                Ok(Standing { at, says: Some(last.digest), repeats, delivered: true })
+            }
+            (Some(hub), Some(last)) if last.replaces == Some(hub) => {
+                Ok(Standing { at, says: Some(last.digest), repeats: last.parent, delivered: false })
+            }
+            (hub, Some(last)) if hub == last.parent => {
+                let says = (last.heartbeat || last.replaces.is_some()).then_some(last.digest);
+                Ok(Standing { at, says, repeats: None, delivered: false })
+            }
+            (None, _) => Ok(Standing { at, says: None, repeats: None, delivered: false }),
             (Some(hub), last) => Err(self.ref_moved(hub, last.as_ref())),
         }
     }
@@ -86,38 +178,119 @@ impl Agent {
         Error::new(Reason::StatusRefMoved, what).hint(if self.twin == Some(hub) { TWIN } else { MOVED })
     }
 
-    fn seal(
-        &self,
-        ports: &Ports<'_>,
-        tick: &Tick,
-        now: Moment,
-        parent: Option<Oid>,
-        digest: [u8; 16],
-    ) -> Result<Unsent> {
-        let message = report::message(&tick.status, self.went_back.iter().chain(self.news.values()));
-        let objects = ports.seal.seal(&tick.status, parent, now.time, &message)?;
-        let status = LastStatus { commit: objects[2].id, parent, sequence: tick.status.sequence, digest };
-        Ok(Unsent { status, objects })
+    /// Where a status that says this belongs. What repeats a heartbeat takes its place, if the hub lets it.
+    fn place(&self, standing: &Standing, digest: [u8; 16]) -> Place {
+        let repeats = standing.says == Some(digest);
+        let appended = self.record.pushes.as_ref().and_then(|pushes| pushes.appended);
+        let may_replace = repeats && appended.is_none_or(|count| count >= limits::APPENDED_HEARTBEATS);
+        match standing.repeats.filter(|_| may_replace) {
+            Some(parent) => Place { parent: Some(parent), replaces: standing.at, repeats },
+            None => Place { parent: standing.at, replaces: None, repeats },
+        }
+    }
+
+    fn seal(&self, ports: &Ports<'_>, report: Report<'_>, place: Place) -> Result<Unsent> {
+        let Place { parent, replaces, repeats } = place;
+        let Report { status, digest, now } = report;
+        let news = || self.went_back.iter().chain(self.news.values());
+        let message = report::message(status, news());
+        let sealed = ports.seal.seal(status, parent, now.time, &message)?;
+        let (commit, sequence) = (sealed.objects[2].id, status.sequence);
+        // What happened stays in the record, although all is as before.
+        let heartbeat = repeats && news().next().is_none();
+        Ok(Unsent { status: LastStatus { commit, parent, replaces, sequence, digest, heartbeat }, sealed })
     }
 
     fn push(&mut self, ports: &mut Ports<'_>, unsent: Unsent, now: Moment) -> Result<Published> {
-        let last = self.record.status.clone();
-        if self.unsaved || last.as_ref() != Some(&unsent.status) {
-            self.save(ports, Record { status: Some(unsent.status.clone()), ..self.record.clone() })?;
-        }
-        let LastStatus { commit, parent, sequence, .. } = unsent.status;
-        if let Err(error) = ports.link.publish(parent, commit, &unsent.objects) {
-            self.unsent = Some(unsent);
+        let (last, pushes) = (self.record.status.clone(), self.charged(&unsent, now));
+        self.save(ports, Record { status: Some(unsent.status.clone()), pushes: Some(pushes), ..self.record.clone() })?;
+        let LastStatus { commit, sequence, .. } = unsent.status;
+        let old = unsent.status.before();
+        if let Err(error) = ports.link.publish(old, commit, &unsent.sealed.objects) {
             // A ref that the hub hides looks like one that is not there. Once it is shown again, the last one counts.
-            if error.reason() == Reason::PushRejected && parent.is_none() && last.is_some() {
+            if error.reason() == Reason::PushRejected && old.is_none() && last.is_some() {
                 self.save(ports, Record { status: last, ..self.record.clone() })?;
             }
+            self.unsent = Some(unsent);
             return Err(error);
         }
-        self.last_push = Some(now.uptime);
         self.went_back = None;
         self.news.clear();
+        self.held = Held::default();
         Ok(Published::Pushed(LastPush { commit, sequence }))
+    }
+
+    /// What pushing took, when this is on its way.
+    fn charged(&self, unsent: &Unsent, now: Moment) -> Pushes {
+        let appended = self.record.pushes.as_ref().and_then(|pushes| pushes.appended);
+        let Unsent { status, sealed } = unsent;
+        Pushes {
+            boot_id: now.boot_id,
+            uptime: now.uptime,
+            spent: self.purse(now).map_or(0, |purse| purse.spent.saturating_add(sealed.bytes)),
+            appended: appended
+                .filter(|_| status.replaces.is_none())
+                .map(|count| count.saturating_add(status.heartbeat.into())),
+        }
+    }
+
+    /// The hub refused to have a heartbeat replaced: this one is appended, as are those that follow. If it refuses that as
+    /// well, the refusal was about something else.
+    fn append(
+        &mut self,
+        ports: &mut Ports<'_>,
+        standing: &Standing,
+        report: Report<'_>,
+        refusal: Error,
+    ) -> Result<Published> {
+        if ports.link.list()?.status != standing.at {
+            return Err(refusal);
+        }
+        self.learn(Some(0));
+        let status = DeviceStatus { sequence: report.status.sequence + 1, ..report.status.clone() };
+        let report = Report { status: &status, ..report };
+        let unsent = self.seal(ports, report, self.place(standing, report.digest))?;
+        let pushed = self.push(ports, unsent, report.now);
+        match &pushed {
+            Ok(_) => log::info!("heartbeats are appended, and rarer: {}", refusal.one_line()),
+            Err(error) if error.reason() == Reason::PushRejected => {
+                self.learn(None);
+                self.save(ports, self.record.clone())?;
+            }
+            Err(_) => {}
+        }
+        pushed
+    }
+
+    fn learn(&mut self, appended: Option<u32>) {
+        if let Some(pushes) = &mut self.record.pushes {
+            pushes.appended = appended;
+        }
+    }
+}
+
+/// Where a status belongs.
+#[derive(Clone, Copy)]
+struct Place {
+    parent: Option<Oid>,
+    /// The heartbeat in whose place it is put.
+    replaces: Option<Oid>,
+    /// Whether it says what the one before it says.
+    repeats: bool,
+}
+
+impl Unsent {
+    fn is(&self, place: Place, digest: [u8; 16]) -> bool {
+        let LastStatus { parent, replaces, digest: says, .. } = self.status;
+        (parent, replaces, says) == (place.parent, place.replaces, digest)
+    }
+}
+
+impl Held {
+    fn note(&mut self, worth: Worth, digest: [u8; 16]) {
+        if worth > Worth::Heartbeat && self.last.replace(digest) != Some(digest) {
+            self.changes = self.changes.saturating_add(1);
+        }
     }
 }
 

@@ -119,6 +119,11 @@ impl Site {
         self.push_board(&[&format!("{}:{}", device.tip.unwrap(), status_ref(device.id.as_str()))])
     }
 
+    /// The same, although it is not on top of what is there.
+    fn push_forced(&self, device: &Device) -> Ran {
+        self.push_board(&[&format!("+{}:{}", device.tip.unwrap(), status_ref(device.id.as_str()))])
+    }
+
     /// Pushes as if sshd had told with which key somebody logged in.
     fn push_as(&self, key: &str, refspecs: &[&str]) -> Ran {
         self.world().write("login", format!("publickey {key}\n"));

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use giter_edge::codec::status;
+use giter_edge::{api::DeviceStatus, codec::status};
 
 use super::{
     FAN, PUMP, Site,
@@ -121,10 +121,79 @@ fn what_is_not_the_devices_next_status_is_refused() {
 }
 
 #[test]
+fn a_heartbeat_takes_the_place_of_a_heartbeat() {
+    let (site, mut device) = spoken();
+    let first = site.hub(&["rev-parse", &format!("{}~", status_ref(PUMP))]).parse().unwrap();
+    for _ in 0..3 {
+        device.tip = Some(first);
+        device.go_on(&site.boards, 1);
+        site.accepted(&site.push_forced(&device));
+        assert_eq!(site.value(&status_ref(PUMP)), device.tip);
+    }
+    assert_eq!(site.hub(&["rev-list", "--count", &status_ref(PUMP)]), "2");
+    device.say(&site.boards, |status| status.lost = 1);
+    site.accepted(&site.push_status(&device));
+    assert!(site.hub(&["reflog", "show", &status_ref(PUMP)]).lines().count() > 4, "the log has those that gave way");
+}
+
+/// What would take the place of a device's second status, and is refused.
+type Usurper = (&'static str, &'static str, fn(&Hub, &mut Device, &mut DeviceStatus));
+
+const USURPERS: &[Usurper] = &[
+    ("a change", "would take the place of one", |hub, device, _| {
+        device.say(hub, |status| status.lost = 1);
+    }),
+    ("a heartbeat after another boot", "would take the place of one", |hub, device, _| {
+        device.reboot(9);
+        device.go_on(hub, 1);
+    }),
+    ("one that forgets a commit", "would take the place of one", |hub, device, _| {
+        device.say(hub, |status| status.advances -= 1);
+    }),
+    ("a heartbeat, of a change", "is no heartbeat", |hub, device, last| {
+        last.lost = 1;
+        device.go_on(hub, 1);
+    }),
+    ("a change, of a change", "is no heartbeat", |hub, device, last| {
+        last.lost = 1;
+        device.say(hub, |status| status.lost = 2);
+    }),
+];
+
+#[test]
+fn nothing_else_takes_the_place_of_anything() {
+    for (name, words, usurp) in USURPERS {
+        let (site, mut device) = site();
+        device.go_on(&site.boards, 1);
+        let (first, mut last) = (device.tip, device.status.clone());
+        let mut usurper = site.boards.stranger(PUMP, 1);
+        (usurper.tip, usurper.status.sequence, usurper.status.uptime) = (first, 2, 90);
+        usurp(&site.boards, &mut usurper, &mut last);
+        device.say(&site.boards, |status| status.lost = last.lost);
+        site.accepted(&site.push_status(&device));
+        site.refuses_case(name, "NotFastForward", &[words, "may take the place of a heartbeat"], || {
+            site.push_forced(&usurper)
+        });
+    }
+}
+
+#[test]
+fn a_heartbeat_with_an_old_number_takes_no_place() {
+    let (site, mut device) = spoken();
+    let first = site.hub(&["rev-parse", &format!("{}~", status_ref(PUMP))]).parse().unwrap();
+    device.tip = Some(first);
+    device.say(&site.boards, |status| {
+        status.sequence = 2;
+        status.uptime += 7;
+    });
+    site.refuses("StatusReplayed", &["status 2 follows status 2"], || site.push_forced(&device));
+}
+
+#[test]
 fn many_gaps_hide_nothing() {
     let (site, mut device) = spoken();
     for _ in 0..=giter_edge::api::limits::FINDINGS {
-        device.say(&site.boards, |status| status.sequence += 1);
+        device.skip(&site.boards, 1);
     }
     site.refuses("TooMany", &["push them in several times"], || site.push_status(&device));
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use giter_edge::{
     api::{Error, Oid, Reason, Result, ledger::HubTraits, limits},
+    codec::commit,
     git::{graph, pack},
     reconcile::ports::{Link, Listing, NewObject, ObjectKind, Quarantine, Want},
 };
@@ -25,6 +26,10 @@ pub(crate) struct Hub {
     pub(crate) unreachable: bool,
     /// The next push is taken, but the link breaks before the hub can say so.
     pub(crate) loses_reply: bool,
+    /// It moves refs forward only, as with `receive.denyNonFastForwards`.
+    pub(crate) is_forward_only: bool,
+    /// It takes no status at all.
+    pub(crate) declines: bool,
 }
 
 impl Hub {
@@ -143,6 +148,9 @@ impl Link for SimLink {
         if world.hub.status != old {
             return Err(Error::new(Reason::StatusRefMoved, "the status ref is elsewhere"));
         }
+        if world.hub.declines || (world.hub.is_forward_only && !follows(objects, old)) {
+            return Err(Error::new(Reason::PushRejected, "the hub does not move the ref"));
+        }
         world.hub.add(objects.iter().cloned());
         world.hub.status = Some(new);
         world.did(Done::Pushed { commit: new });
@@ -166,6 +174,12 @@ impl Link for SimLink {
     fn traits(&self) -> HubTraits {
         HubTraits::default()
     }
+}
+
+/// Whether the last of the objects is a commit on top of another.
+fn follows(objects: &[NewObject], old: Option<Oid>) -> bool {
+    let commit = objects.last().map(|new| commit::parse(&new.object.data).unwrap());
+    old.is_none() || commit.is_some_and(|commit| commit.parents == Vec::from_iter(old))
 }
 
 fn unreachable() -> Error {

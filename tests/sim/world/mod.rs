@@ -157,10 +157,15 @@ impl World {
         self.uptime = 0;
     }
 
+    /// So many seconds pass in which the agent does nothing.
+    pub(crate) fn pass(&mut self, seconds: u32) {
+        self.time += i64::from(seconds);
+        self.uptime += u64::from(seconds);
+    }
+
     /// A minute passes.
     pub(crate) fn next_moment(&mut self) -> Moment {
-        self.time += 60;
-        self.uptime += 60;
+        self.pass(60);
         Moment { time: self.time, uptime: self.uptime, boot_id: [self.boot; 16] }
     }
 

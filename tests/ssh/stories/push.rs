@@ -108,6 +108,26 @@ fn a_hub_that_is_lost_after_the_pack_was_sent_is_unreachable() {
 }
 
 #[test]
+fn a_hub_that_only_goes_forward_says_so() {
+    let (sshd, hub) = (WAY.start(), Hub::with_files(1));
+    // git's own `receive.denyNonFastForwards` is about branches alone.
+    let is_ancestor = "read old new name; case $old in 000*) exit 0;; esac; git merge-base --is-ancestor $old $new";
+    hub.hook("pre-receive", &format!("{is_ancestor} || {{ echo 'only forward' >&2; exit 1; }}"));
+    let mut link = WAY.link(WAY.config(&sshd, &hub.path()));
+    let (first, objects) = status(None, "one");
+    link.publish(None, first, &objects).unwrap();
+    let (second, objects) = status(Some(first), "two");
+    link.publish(Some(first), second, &objects).unwrap();
+    let (third, objects) = status(Some(first), "three");
+    let error = link.publish(Some(second), third, &objects).unwrap_err();
+    assert_eq!(error.reason(), Reason::PushRejected);
+    assert!(error.one_line().contains("only forward"), "{}", error.one_line());
+    let (fourth, objects) = status(Some(second), "four");
+    link.publish(Some(second), fourth, &objects).unwrap();
+    assert_eq!(hub.value(STATUS), Some(fourth));
+}
+
+#[test]
 fn a_missing_repository_is_said_so() {
     let (sshd, hub) = (WAY.start(), Hub::with_files(1));
     let (new, objects) = status(None, "one");

@@ -2,8 +2,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use giter_edge::api::{
-    Class, Condition, ConditionStatus, ConditionType, DeviceStatus, Reason, ResourceKey, ResourceStatus, status::Clock,
+use giter_edge::{
+    api::{
+        Class, Condition, ConditionStatus, ConditionType, DeviceStatus, Reason, ResourceKey, ResourceStatus,
+        status::Clock,
+    },
+    reconcile::report,
 };
 use serde::Serialize;
 
@@ -59,6 +63,8 @@ pub(crate) enum Kind {
     Released,
     /// Some resources are not told of.
     Lost,
+    /// What was told had to wait.
+    Waited,
     /// Nothing: a sign of life.
     Heartbeat,
     /// The status cannot be read.
@@ -77,6 +83,7 @@ pub(crate) fn between(before: Option<&DeviceStatus>, unread: u64, now: &DeviceSt
     }
     log.sync(before, now);
     log.resources(before, now);
+    log.waited(now);
     if log.0.is_empty() {
         log.device_event(Kind::Heartbeat, "nothing changed".into());
     }
@@ -119,14 +126,14 @@ impl Log {
         }
     }
 
-    /// What the numbers tell.
+    /// What the numbers tell. Before a heartbeat none is missing: those before it gave way to it.
     fn number(&mut self, before: Option<&DeviceStatus>, unread: u64, now: &DeviceStatus) {
         let last = before.map_or(0, |before| before.sequence);
         let (first, missing) = (last.saturating_add(1), now.sequence.saturating_sub(last).saturating_sub(1));
         if before.is_some() && now.sequence <= last {
             let what = format!("status {} follows status {last}: see giterctl verify", now.sequence);
             self.device_event(Kind::WentBack, what);
-        } else if missing > unread {
+        } else if missing > unread && !(unread == 0 && before.is_some_and(|before| is_repeated(before, now))) {
             let what = match (missing, unread) {
                 (1, _) => format!("status {first} is not in the record"),
                 (_, 0) => format!("statuses {first} to {} are not in the record", now.sequence - 1),
@@ -159,6 +166,12 @@ impl Log {
             ConditionStatus::True => self.device_event(Kind::Synced, "follows the branch again".into()),
             _ if is_verdict(new) => self.device_event(Kind::Refused, format!("refused the branch's tip: {}", why(new))),
             _ => self.device_event(Kind::NotSynced, format!("could not follow the branch: {}", why(new))),
+        }
+    }
+
+    fn waited(&mut self, now: &DeviceStatus) {
+        if let Some(reported) = find(&now.conditions, ConditionType::Reported) {
+            self.device_event(Kind::Waited, format!("statuses had to wait: {}", why(reported)));
         }
     }
 
@@ -229,6 +242,12 @@ impl Log {
             self.resource_event(new, Kind::ValueChanged, format!("shows {}", all.join("; ")));
         }
     }
+}
+
+/// Whether two statuses say the same.
+fn is_repeated(before: &DeviceStatus, now: &DeviceStatus) -> bool {
+    let digest = |status| report::digest(status).ok();
+    digest(before).is_some() && digest(before) == digest(now)
 }
 
 const WRONG_CLOCK: &str = "the clock stands before the accepted commit, so its dates are not to be believed";

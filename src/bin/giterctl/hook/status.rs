@@ -3,6 +3,7 @@
 use giter_edge::{
     api::{DeviceId, Error, Oid, Reason, Result, limits},
     codec::{device::status_keys, signers::Keyring, sshsig},
+    reconcile::report,
 };
 
 use super::{
@@ -36,7 +37,7 @@ pub(super) fn judge(hub: &Hub<'_>, update: &Update, device: &DeviceId) -> Result
     if let Some(old) = update.old {
         for witness in reader.last(old, limits::STATUS_WITNESSES)?.into_iter().rev() {
             if let Ok(entry) = reader.entry(witness)? {
-                audit.remember(&entry);
+                audit.remember(&entry)?;
             }
         }
     }
@@ -67,10 +68,21 @@ fn keys(hub: &Hub<'_>, device: &DeviceId) -> Result<Keyring> {
     Ok(keys)
 }
 
+/// The new commits, the newest first. They go on from the last status; or from the one before it, where both the last
+/// and what takes its place are heartbeats.
 fn commits(reader: &mut Reader, update: &Update, new: Oid) -> Result<Vec<Oid>> {
     let most = limits::PUSH_STATUSES;
-    if let Some(commits) = reader.above(new, update.old, most)? {
-        return Ok(commits);
+    let before = update.old.map_or(Ok(None), |old| reader.before(old))?;
+    let ends: Vec<Oid> = update.old.into_iter().chain(before).collect();
+    if let Some((commits, end)) = reader.above(new, &ends, most)? {
+        match (update.old, before, commits.last()) {
+            (Some(old), Some(before), Some(first)) if end == Some(before) => {
+                gives_way(reader, old, *first, before)?;
+                return Ok(commits);
+            }
+            _ if end == update.old => return Ok(commits),
+            _ => {}
+        }
     }
     let old =
         update.old.map_or("the beginning of the record".into(), |old| format!("the last status, {}", old.short()));
@@ -78,6 +90,30 @@ fn commits(reader: &mut Reader, update: &Update, new: Oid) -> Result<Vec<Oid>> {
     Err(Error::new(Reason::NotFastForward, what).hint(
         "push in steps; a record only goes on, until who runs the hub deletes the ref there and the device begins anew",
     ))
+}
+
+/// Whether a status may take the place of another: both tell no more than the one before them, and no commit that the
+/// exchange's branch had is forgotten.
+fn gives_way(reader: &mut Reader, old: Oid, new: Oid, before: Oid) -> Result<()> {
+    let [old_says, new_says, says] = [old, new, before].map(|commit| heartbeat(reader, commit));
+    let (old_says, new_says, says) = (old_says?, new_says?, says?);
+    let what = match (old_says, new_says, says) {
+        (Some((old_digest, advances)), Some((digest, later)), Some((says, _))) if old_digest == says => {
+            match digest == says && later >= advances {
+                true => return Ok(()),
+                false => format!("{} is no heartbeat, and would take the place of one, {}", new.short(), old.short()),
+            }
+        }
+        _ => format!("the last status, {}, is no heartbeat, and {} would take its place", old.short(), new.short()),
+    };
+    Err(Error::new(Reason::NotFastForward, what)
+        .hint("a heartbeat may take the place of a heartbeat; all else is put on top of the last status"))
+}
+
+/// What a status says, and how many commits it knew of, if it can be read.
+fn heartbeat(reader: &mut Reader, commit: Oid) -> Result<Option<([u8; 16], u64)>> {
+    let status = reader.entry(commit)?.ok().and_then(|entry| entry.status.ok());
+    status.map(|status| Ok((report::digest(&status)?, status.advances))).transpose()
 }
 
 /// Whether there is nothing but what a hub lets in.

@@ -6,7 +6,9 @@
 //! 2. its signature is by a key that is the device's, valid at the latest date so far;
 //! 3. it holds one status that can be read;
 //! 4. the status is of the device that the ref is named after;
-//! 5. its number, boot and uptime follow from the statuses before;
+//! 5. its number, boot and uptime follow from the statuses before. Numbers may be missing before a heartbeat alone, one
+//!    that says what its parent says: those before it gave way to it. What says something new is put on top of the
+//!    heartbeat that stands there, so that nothing is missing before it;
 //! 6. the commit of the exchange that it observed is of the branch, and descends from the one observed before; unless a
 //!    reset of the branch, signed by a root, lets this device go back from there.
 //!
@@ -26,6 +28,7 @@ use giter_edge::{
         sshsig,
         status::uuid,
     },
+    reconcile::report,
 };
 
 use super::{
@@ -50,6 +53,8 @@ pub(crate) struct Audit<'a> {
     boots: HashMap<[u8; 16], Moment>,
     /// The serial of the last reset that the device has followed.
     reset: u64,
+    /// The heartbeats of the record, by the status that each repeats.
+    heartbeats: HashMap<Oid, Heartbeat>,
     /// Commits since `before` that are the device's and cannot be read.
     unread: u64,
 }
@@ -71,17 +76,33 @@ pub(crate) struct Record {
 
 /// What of a status the next one is held against.
 struct Said {
+    commit: Oid,
+    parent: Option<Oid>,
     sequence: u64,
     boot_id: [u8; 16],
     uptime: u64,
     revision: Option<Oid>,
+    /// All in it that is worth a status.
+    digest: [u8; 16],
 }
 
 impl Said {
-    fn of(status: &DeviceStatus) -> Self {
+    fn of(entry: &Entry, status: &DeviceStatus) -> Result<Self> {
         let DeviceStatus { sequence, boot_id, uptime, observed_revision: revision, .. } = *status;
-        Self { sequence, boot_id, uptime, revision }
+        let (commit, parent, digest) = (entry.commit, entry.parents.first().copied(), report::digest(status)?);
+        Ok(Self { commit, parent, sequence, boot_id, uptime, revision, digest })
     }
+
+    /// Whether it is a heartbeat on top of that one.
+    fn repeats(&self, before: &Self) -> bool {
+        (self.parent, self.digest) == (Some(before.commit), before.digest)
+    }
+}
+
+/// A heartbeat, by which those that gave way to it are known again.
+struct Heartbeat {
+    sequence: u64,
+    digest: [u8; 16],
 }
 
 /// Where a boot stood when it was last heard of.
@@ -107,18 +128,39 @@ impl<'a> Audit<'a> {
             before: None,
             boots: HashMap::new(),
             reset: 0,
+            heartbeats: HashMap::new(),
             unread: 0,
         }
     }
 
     /// Takes a status for said that was let in before, as what the next ones are held against.
-    pub(crate) fn remember(&mut self, entry: &Entry) {
+    ///
+    /// # Errors
+    ///
+    /// `Bug`.
+    pub(crate) fn remember(&mut self, entry: &Entry) -> Result<()> {
         self.latest = self.latest.max(entry.date);
         if let Ok(status) = &entry.status
             && status.device.as_str() == self.device
         {
-            self.note(status);
+            self.note(Said::of(entry, status)?);
         }
+        Ok(())
+    }
+
+    /// Whether a commit that is not in the record was a heartbeat of the device's, to which one that is in it was put in
+    /// its place: on top of the same status, with a higher number, and nothing else to say.
+    pub(crate) fn gave_way(&self, entry: &Entry) -> bool {
+        let (Ok(status), Ok(key), [parent]) = (&entry.status, signer(entry), &entry.parents[..]) else { return false };
+        let is_own = match self.own.signers() {
+            [] => self.record.key == Some(key),
+            _ => self.own.judge(&key, sshsig::GIT, entry.date).is_ok(),
+        };
+        is_own
+            && status.device.as_str() == self.device
+            && self.heartbeats.get(parent).is_some_and(|heartbeat| {
+                heartbeat.sequence > status.sequence && report::digest(status).is_ok_and(|is| is == heartbeat.digest)
+            })
     }
 
     /// Takes the next commit. Step 6 is left out where there is no history to ask.
@@ -155,7 +197,7 @@ impl<'a> Audit<'a> {
                 let what = format!("it is a status of {}, at the ref of {}", status.device, self.device);
                 self.add(commit, Some(status.sequence), date, (Reason::WrongDevice, what));
             }
-            Ok(status) => self.follow(commit, entry.date, status, lineage)?,
+            Ok(status) => self.follow(&entry, status, lineage)?,
         }
         Ok(())
     }
@@ -172,15 +214,10 @@ impl<'a> Audit<'a> {
 
     /// Steps 1 and 2.
     fn prove(&mut self, entry: &Entry) -> Result<(), Wrong> {
-        if entry.parents > 1 {
-            return Err((Reason::BadCommit, format!("it has {} parents, and a status has one", entry.parents)));
+        if entry.parents.len() > 1 {
+            return Err((Reason::BadCommit, format!("it has {} parents, and a status has one", entry.parents.len())));
         }
-        let seal = commit::seal(&entry.data).map_err(|why| (Reason::BadSignature, why.into()))?;
-        let seal = seal.ok_or_else(|| (Reason::UnsignedCommit, "it is not signed".into()))?;
-        let key = sshsig::verify(&seal.armour, sshsig::GIT, &seal.payload).map_err(|error| {
-            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-            (error.reason(), format!("its signature proves nothing: {error}{cause}"))
-        })?;
+        let key = signer(entry)?;
         let at = self.latest;
         match self.own.judge(&key, sshsig::GIT, at) {
             Ok(_) => {}
@@ -220,27 +257,23 @@ impl<'a> Audit<'a> {
     }
 
     /// Steps 5 and 6.
-    fn follow(
-        &mut self,
-        commit: Oid,
-        date: i64,
-        status: &DeviceStatus,
-        lineage: Option<&mut Lineage<'_>>,
-    ) -> Result<()> {
-        let said = Said::of(status);
+    fn follow(&mut self, entry: &Entry, status: &DeviceStatus, lineage: Option<&mut Lineage<'_>>) -> Result<()> {
+        let said = Said::of(entry, status)?;
         let moved = lineage.map_or(Ok(None), |lineage| self.revision(&status.device, &said, lineage))?;
         for wrong in [self.order(&said), moved].into_iter().flatten() {
-            self.add(commit, Some(said.sequence), Some(date), wrong);
+            self.add(entry.commit, Some(said.sequence), Some(entry.date), wrong);
         }
         let first = self.record.numbers.map_or(said.sequence, |(first, _)| first);
         self.record.numbers = Some((first, said.sequence));
         self.record.revision = said.revision;
-        self.note(status);
+        if let Some(before) = self.before.as_ref().filter(|before| said.repeats(before)) {
+            self.heartbeats.insert(before.commit, Heartbeat { sequence: said.sequence, digest: said.digest });
+        }
+        self.note(said);
         Ok(())
     }
 
-    fn note(&mut self, status: &DeviceStatus) {
-        let said = Said::of(status);
+    fn note(&mut self, said: Said) {
         self.boots.insert(said.boot_id, Moment { sequence: said.sequence, uptime: said.uptime });
         self.before = Some(said);
         self.unread = 0;
@@ -269,7 +302,7 @@ impl<'a> Audit<'a> {
                 Reason::StatusForked,
                 format!("status {sequence} follows status {last}, told by another boot, {boot}"),
             )),
-            _ => self.gap(last, sequence).or_else(|| {
+            _ => Some(last).filter(|_| !said.repeats(before)).and_then(|last| self.gap(last, sequence)).or_else(|| {
                 (same_boot && said.uptime < before.uptime).then(|| {
                     let what = format!("its uptime is {} s, and {} s before, in one boot", said.uptime, before.uptime);
                     (Reason::StatusImplausible, what)
@@ -334,4 +367,14 @@ impl<'a> Audit<'a> {
 
 fn unproven(what: String) -> Wrong {
     (Reason::RevisionUnproven, what)
+}
+
+/// The key that signed a status.
+fn signer(entry: &Entry) -> Result<PublicKey, Wrong> {
+    let seal = commit::seal(&entry.data).map_err(|why| (Reason::BadSignature, why.into()))?;
+    let seal = seal.ok_or_else(|| (Reason::UnsignedCommit, "it is not signed".into()))?;
+    sshsig::verify(&seal.armour, sshsig::GIT, &seal.payload).map_err(|error| {
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        (error.reason(), format!("its signature proves nothing: {error}{cause}"))
+    })
 }

@@ -137,28 +137,32 @@ fn audit(
     for commit in chain.commits.iter().rev() {
         audit.take(*commit, reader.entry(*commit)?, Some(&mut *lineage))?;
     }
-    witness(git, &status_ref, &chain, &mut audit)?;
+    witness(git, &status_ref, &chain, reader, &mut audit)?;
     let record = audit.finish();
     Ok(Audited { statuses: chain.commits.len(), record, status_ref })
 }
 
-/// What the ref's log knows of, and the chain does not hold.
-fn witness(git: &Git, status_ref: &StatusRef, chain: &Chain, audit: &mut Audit<'_>) -> Result<()> {
-    if let Some(elsewhere) = chain::elsewhere(git, status_ref, chain)? {
-        let commit = elsewhere.commit.short();
-        let wrong = match (elsewhere.is_ahead, elsewhere.count) {
-            (true, _) => (Reason::StatusReplayed, format!("the ref was set back to it from {commit}, its log says")),
-            (_, 1) => {
-                (Reason::StatusForked, format!("the ref held {commit}, which is not in its record, its log says"))
-            }
-            (_, many) => {
-                let what =
-                    format!("the ref held {many} commits that are not in its record, {commit} the last, its log says");
-                (Reason::StatusForked, what)
-            }
-        };
-        audit.add(status_ref.tip, None, None, wrong);
+/// What the ref's log knows of, and the chain does not hold. Heartbeats that gave way to another are no loss.
+fn witness(git: &Git, status_ref: &StatusRef, chain: &Chain, reader: &mut Reader, audit: &mut Audit<'_>) -> Result<()> {
+    let mut lost = Vec::new();
+    for commit in chain::elsewhere(git, status_ref, chain)? {
+        let entry = reader.entry(commit)?;
+        if !entry.is_ok_and(|entry| audit.gave_way(&entry)) {
+            lost.push(commit);
+        }
     }
+    let Some(last) = lost.first().copied() else { return Ok(()) };
+    let commit = last.short();
+    let wrong = match (chain::is_ahead(git, status_ref, last)?, lost.len()) {
+        (true, _) => (Reason::StatusReplayed, format!("the ref was set back to it from {commit}, its log says")),
+        (_, 1) => (Reason::StatusForked, format!("the ref held {commit}, which is not in its record, its log says")),
+        (_, many) => {
+            let what =
+                format!("the ref held {many} commits that are not in its record, {commit} the last, its log says");
+            (Reason::StatusForked, what)
+        }
+    };
+    audit.add(status_ref.tip, None, None, wrong);
     Ok(())
 }
 
