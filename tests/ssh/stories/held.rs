@@ -1,9 +1,12 @@
 //! A conversation that is held between polls: what it sees, and what it does where it ends.
 
 use std::{
-    io,
+    io::{Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -155,8 +158,11 @@ fn head_that_changes_while_a_conversation_is_held_is_not_believed() {
 #[derive(Clone)]
 struct Gate {
     port: u16,
-    open: Arc<Mutex<Vec<TcpStream>>>,
+    open: Arc<Mutex<Vec<Passage>>>,
 }
+
+/// One connection, and whether what it carries is lost.
+type Passage = (TcpStream, Arc<AtomicBool>);
 
 impl Gate {
     fn to(server: u16) -> Self {
@@ -166,13 +172,20 @@ impl Gate {
         thread::spawn(move || {
             for near in listener.incoming() {
                 let (near, far) = (near.unwrap(), TcpStream::connect(("127.0.0.1", server)).unwrap());
-                open.lock().unwrap().push(near.try_clone().unwrap());
+                let loses = Arc::new(AtomicBool::new(false));
+                open.lock().unwrap().push((near.try_clone().unwrap(), Arc::clone(&loses)));
                 for (mut from, mut to) in [
                     (near.try_clone().unwrap(), far.try_clone().unwrap()),
                     (far.try_clone().unwrap(), near.try_clone().unwrap()),
                 ] {
+                    let loses = Arc::clone(&loses);
                     thread::spawn(move || {
-                        let _ = io::copy(&mut from, &mut to);
+                        let mut bytes = [0; 4096];
+                        while let Ok(count @ 1..) = from.read(&mut bytes) {
+                            if !loses.load(Ordering::SeqCst) && to.write_all(&bytes[..count]).is_err() {
+                                break;
+                            }
+                        }
                         let _ = to.shutdown(Shutdown::Both);
                     });
                 }
@@ -184,8 +197,13 @@ impl Gate {
     /// Ends every connection; how many there were.
     fn cut(&self) -> usize {
         let open = std::mem::take(&mut *self.open.lock().unwrap());
-        open.iter().for_each(|connection| connection.shutdown(Shutdown::Both).unwrap_or_default());
+        open.iter().for_each(|(connection, _)| connection.shutdown(Shutdown::Both).unwrap_or_default());
         open.len()
+    }
+
+    /// Forgets every connection, as a router does: nobody is told, and nothing arrives.
+    fn forget(&self) {
+        self.open.lock().unwrap().iter().for_each(|(_, loses)| loses.store(true, Ordering::SeqCst));
     }
 }
 
@@ -199,6 +217,19 @@ fn a_connection_that_is_lost_between_two_polls_is_made_again_by_the_next() {
         assert_eq!(poll(&mut *link).branch, tip);
         assert_eq!(gate.cut(), 1, "round {round}");
     }
+}
+
+#[test]
+fn a_connection_that_was_forgotten_on_the_way_is_not_waited_for_as_long_as_another() {
+    let (sshd, hub) = (WAY.start(), Hub::with_files(1));
+    let gate = Gate::to(sshd.port());
+    let mut link = WAY.link(WAY.config_at(&sshd, &url(gate.port, &hub.path())));
+    poll(&mut *link);
+    gate.forget();
+    let tip = commit(&hub, "new");
+    // It would fail after LONG, if that were waited for.
+    assert_eq!(poll(&mut *link).branch, tip);
+    assert_eq!(sshd.sessions(), 2);
 }
 
 #[test]

@@ -115,7 +115,7 @@ fn a_connection_that_is_lost_is_told_from_news() {
     let hub = Hub::with_files(1);
     let pids = hub.beside("server");
     // The session's server is the parent of what it runs.
-    let lose = format!("echo giter-watch 1; echo $PPID > '{}'; cat > /dev/null", pids.display());
+    let lose = format!("echo $PPID > '{}'; echo giter-watch 1; cat > /dev/null", pids.display());
     let sshd = start(&lose);
     let mut link = WAY.link(watched(&sshd, &hub));
     listed(&mut *link);

@@ -1,0 +1,110 @@
+use super::*;
+
+const SMALLEST: &str = "device = \"site-a/pump-07\"\n[link]\nurl = \"ssh://git@hub/exchange.git\"\n";
+
+fn from(text: &str, environment: &[(&str, &str)]) -> Result<Config> {
+    let environment = environment.iter().map(|(key, value)| (key.to_string(), value.to_string()));
+    read(Path::new("giterd.toml"), text, environment)
+}
+
+fn refusal(text: &str) -> String {
+    let error = from(text, &[]).unwrap_err();
+    assert_eq!(error.reason(), Reason::BadConfig);
+    error.to_string()
+}
+
+#[test]
+fn the_smallest_file_has_sensible_defaults() {
+    let config = from(SMALLEST, &[]).unwrap();
+    assert_eq!(config.device.as_str(), "site-a/pump-07");
+    assert_eq!(config.link.branch, "main");
+    assert_eq!(config.link.interval, Duration::from_secs(30));
+    assert_eq!(config.trust.verify, Policy::Range);
+    assert_eq!(config.status.heartbeat, Duration::from_secs(3600));
+    assert_eq!((config.status.coalesce, config.status.budget), (Duration::from_secs(10), Some(256_000)));
+    assert!(config.file_roots.is_empty());
+}
+
+#[test]
+fn the_environment_wins() {
+    let environment = [("GITERD_LINK_BRANCH", "test"), ("GITERD_FILES_ROOTS", "/etc:/srv"), ("PATH", "/bin")];
+    let config = from(SMALLEST, &environment).unwrap();
+    assert_eq!(config.link.branch, "test");
+    assert_eq!(config.file_roots, [PathBuf::from("/etc"), "/srv".into()]);
+    let error = from(SMALLEST, &[("GITERD_LINK_BRANHC", "x")]).unwrap_err();
+    assert_eq!(error.to_string(), "GITERD_LINK_BRANHC: no such key");
+    assert!(error.get_hint().unwrap().contains("link.branch"));
+}
+
+#[test]
+fn every_key_can_be_given_both_ways() {
+    for key in KEYS {
+        let value = match *key {
+            "device" => "a",
+            "link.ssh" => "builtin",
+            "link.algorithms" => "short",
+            "link.hold" => "never",
+            "link.watch" => "on",
+            "link.interval" | "link.splay" | "link.timeout" | "drift.interval" => "5m",
+            "status.heartbeat" | "status.coalesce" => "5m",
+            "status.budget" => "64kB",
+            "trust.verify" => "tip",
+            "trust.exchange" => "0123456789abcdef0123456789abcdef",
+            "status.format" => "yaml",
+            "status.prefix" => "refs/giter/s",
+            "files.roots" => "/a",
+            _ => "x",
+        };
+        let with_variable = from(SMALLEST, &[(&variable(key), value)]);
+        assert!(with_variable.is_ok(), "{key}: {with_variable:?}");
+        let line = match key.split_once('.') {
+            Some((section, key)) if section != "link" => format!("{SMALLEST}[{section}]\n{key} = \"{value}\"\n"),
+            Some((_, "url")) | None => continue,
+            Some((_, key)) => format!("{SMALLEST}{key} = \"{value}\"\n"),
+        };
+        assert_eq!(from(&line, &[]).unwrap(), with_variable.unwrap(), "{key}");
+    }
+}
+
+#[test]
+fn a_connection_is_held_where_the_next_poll_is_near() {
+    let held = |more: &str| from(&format!("{SMALLEST}{more}"), &[]).unwrap().link.hold();
+    assert_eq!(held(""), limits::HELD);
+    assert_eq!(held("interval = \"5m\"\n"), limits::HELD);
+    assert_eq!(held("interval = \"6m\"\n"), Duration::ZERO);
+    assert_eq!(held("interval = \"1h\"\nwatch = \"on\"\n"), limits::HELD);
+    assert_eq!(held("hold = \"never\"\n"), Duration::ZERO);
+    let refused = refusal(&format!("{SMALLEST}hold = \"never\"\nwatch = \"on\"\n"));
+    assert!(refused.starts_with("giterd.toml:5:1: link.watch: it needs a connection that is held"), "{refused}");
+}
+
+#[test]
+fn a_budget_is_a_size() {
+    let of = |text: &str| from(SMALLEST, &[("GITERD_STATUS_BUDGET", text)]).unwrap().status.budget;
+    let sizes = ["0", "2000B", "64kB", "64 KiB", "1MB", "2MiB"].map(of);
+    assert_eq!(sizes, [None, Some(2_000), Some(64_000), Some(65_536), Some(1_000_000), Some(2_097_152)]);
+}
+
+#[test]
+fn what_is_wrong_is_named_with_its_place() {
+    let with = |more: &str| refusal(&format!("{SMALLEST}{more}"));
+    assert_eq!(with("brnach = \"x\"\n"), "giterd.toml:4:1: unknown key 'link.brnach'");
+    assert_eq!(with("interval = 30\n"), "giterd.toml:4:1: link.interval is text, or a list of texts, in quotes");
+    assert!(with("ssh = \"putty\"\n").ends_with("link.ssh: it is system or builtin"));
+    assert!(with("interval = \"0s\"\n").starts_with("giterd.toml:4:1: link.interval: it is longer than"));
+    assert!(with("interval = \"soon\"\n").contains("such as 30s"));
+    assert!(with("branch = \"../x\"\n").contains("not a branch name"));
+    assert!(with("[status]\nprefix = \"refs/heads/x\"\n").contains("outside refs/heads/"));
+    for budget in
+        ["64", "kB", "-1kB", "64 kb", "1.5MB", "0kB", "1999B", "99999999999999999999B", "18446744073709551615MB"]
+    {
+        let refused = with(&format!("[status]\nbudget = \"{budget}\"\n"));
+        assert!(refused.starts_with("giterd.toml:5:1: status.budget: "), "{refused}");
+    }
+    assert!(with("[files]\nroots = [\"etc\"]\n").contains("not an absolute path"));
+    assert!(with("url = \"twice\"\n").starts_with("giterd.toml:4:1: "));
+    assert!(with("broken").starts_with("giterd.toml:4:"));
+    assert!(refusal("[link]\nurl = \"x\"\n").contains("device is missing"));
+    assert!(refusal("device = \"A\"\n[link]\nurl = \"x\"\n").starts_with("giterd.toml:1:1: device: a device is"));
+    assert!(refusal(&" ".repeat(limits::CONFIG_BYTES + 1)).contains("longer than"));
+}
