@@ -99,12 +99,15 @@ impl Agent {
         locked(&self.journal)
     }
 
-    /// Stops it; its whole log.
+    /// Stops it; its whole log, without a poll that was broken off by that.
     pub(crate) fn stop(mut self) -> Result<Journal> {
+        let polls = self.journal().polls.len();
         process::end(self.child.id());
         self.child.wait()?;
         self.reading.take().map(JoinHandle::join).transpose().map_err(|_| "a log could not be read to its end")?;
-        Ok(std::mem::take(&mut *self.journal()))
+        let mut journal = std::mem::take(&mut *self.journal());
+        journal.polls.truncate(polls);
+        Ok(journal)
     }
 
     /// The most memory that it ever had in use, in bytes.
