@@ -2,12 +2,16 @@
 //!
 //! Intervals of an hour stand for "not by itself within this test"; short ones for "often".
 
+#[allow(dead_code, reason = "a bench needs more of it")]
+#[path = "../common/daemon.rs"]
+mod daemon;
 mod site;
 
 use std::fs;
 
+use daemon::eventually;
 use rustix::process::Signal;
-use site::{SPECS, Site, eventually};
+use site::{SPECS, Site};
 
 const HIGH: &str = "[gpio]\nGPIO17 = \"high\"\n";
 const LOW: &str = "[gpio]\nGPIO17 = \"low\"\n";
