@@ -6,7 +6,7 @@
 use std::{
     fs::{self, File},
     io::{self, Read, Write},
-    net::{Shutdown, TcpListener, TcpStream},
+    net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
     os::{fd::OwnedFd, unix::fs::MetadataExt},
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -26,6 +26,7 @@ const SSHD: &str = "/usr/sbin/sshd";
 /// A running server.
 pub(crate) struct Sshd {
     folder: TempDir,
+    address: Ipv4Addr,
     port: u16,
     sessions: Arc<AtomicUsize>,
 }
@@ -49,6 +50,8 @@ pub(crate) struct Options<'a> {
     pub(crate) accept_env: bool,
     /// A shell script that is run instead of the client's command, which is in `SSH_ORIGINAL_COMMAND`.
     pub(crate) forced: Option<&'a str>,
+    /// Where it listens, if not on 127.0.0.1.
+    pub(crate) address: Option<Ipv4Addr>,
 }
 
 impl Sshd {
@@ -65,8 +68,9 @@ impl Sshd {
             run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(folder.path().join(key)));
         }
         fs::copy(folder.path().join("user_key.pub"), folder.path().join("authorized_keys")).unwrap();
-        known_hosts(folder.path(), "known_hosts", "host_key");
-        known_hosts(folder.path(), "other_hosts", "other_key");
+        let address = options.address.unwrap_or(Ipv4Addr::LOCALHOST);
+        known_hosts(folder.path(), address, "known_hosts", "host_key");
+        known_hosts(folder.path(), address, "other_hosts", "other_key");
         fs::write(folder.path().join("no_hosts"), "").unwrap();
         fs::write(folder.path().join("sshd_config"), configuration(folder.path(), options)).unwrap();
         if options.server == Server::Dropbear {
@@ -78,7 +82,7 @@ impl Sshd {
         if is_root() {
             fs::create_dir_all("/run/sshd").unwrap();
         }
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = TcpListener::bind((address, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let sessions = Arc::new(AtomicUsize::new(0));
         let (place, log) = (folder.path().to_owned(), File::create(folder.path().join("log")).unwrap());
@@ -94,17 +98,17 @@ impl Sshd {
                 serve(connection.unwrap(), command, &log);
             }
         });
-        Self { folder, port, sessions }
+        Self { folder, address, port, sessions }
     }
 
-    /// Where it listens, on 127.0.0.1.
+    /// The port that it listens on.
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
     /// The URL of a repository there.
     pub(crate) fn url(&self, path: &Path) -> String {
-        url(self.port, path)
+        url_at(self.address, self.port, path)
     }
 
     /// How many connections were made to it.
@@ -131,8 +135,12 @@ pub(crate) fn is_root() -> bool {
 
 /// The URL of a repository behind a port of this machine.
 pub(crate) fn url(port: u16, path: &Path) -> String {
+    url_at(Ipv4Addr::LOCALHOST, port, path)
+}
+
+fn url_at(address: Ipv4Addr, port: u16, path: &Path) -> String {
     let user = run(Command::new("id").arg("-un"));
-    format!("ssh://{}@127.0.0.1:{port}{}", user.trim(), path.display())
+    format!("ssh://{}@{address}:{port}{}", user.trim(), path.display())
 }
 
 /// Counts the bytes of one connection to a port, in both directions, that `client` makes to the port it is given.
@@ -205,10 +213,10 @@ fn configuration(folder: &Path, options: &Options<'_>) -> String {
     options.config.to_owned() + &text
 }
 
-/// A known_hosts file in which every port of this machine has the given key.
-fn known_hosts(folder: &Path, name: &str, key: &str) {
+/// A known_hosts file in which every port of an address has the given key.
+fn known_hosts(folder: &Path, address: Ipv4Addr, name: &str, key: &str) {
     let key = fs::read_to_string(folder.join(key).with_extension("pub")).unwrap();
-    fs::write(folder.join(name), format!("[127.0.0.1]:* {key}")).unwrap();
+    fs::write(folder.join(name), format!("[{address}]:* {key}")).unwrap();
 }
 
 pub(crate) fn run(command: &mut Command) -> String {
