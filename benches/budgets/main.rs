@@ -7,11 +7,14 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+#[path = "../common/command.rs"]
 mod command;
 mod device;
 #[path = "../../tests/common/dropbear.rs"]
 mod dropbear;
 mod exchange;
+#[path = "../common/figures.rs"]
+mod figures;
 mod git;
 mod proxy;
 #[allow(dead_code, reason = "the tests need more of it")]
@@ -23,6 +26,7 @@ use std::{error::Error, fs, path::Path, process::ExitCode};
 
 use device::Device;
 use exchange::Exchange;
+use figures::median;
 use git::Clone;
 use proxy::Proxy;
 use sshd::Sshd;
@@ -136,9 +140,4 @@ fn one_resource(table: &mut Table, dir: &Path, server: &Sshd) -> Result<()> {
     }
     table.row("pack: status of one resource", largest, Limit::AtMost(STATUS_PACK));
     Ok(())
-}
-
-fn median(mut values: Vec<u64>) -> u64 {
-    values.sort_unstable();
-    values[values.len() / 2]
 }

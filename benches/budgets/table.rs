@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::figures::thousands;
+
 /// What a measured value is held against, in bytes.
 #[derive(Clone, Copy)]
 pub(crate) enum Limit {
@@ -52,11 +54,4 @@ impl Table {
 
 fn print(what: &str, bytes: impl fmt::Display, limit: &str, used: &str, verdict: &str) {
     println!("{what:<38}{bytes:>12}{limit:>16}{used:>7}  {verdict}");
-}
-
-/// A number with a comma between each three digits.
-fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
-    groups.join(",")
 }

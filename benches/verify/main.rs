@@ -10,11 +10,13 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-#[path = "../budgets/command.rs"]
+#[path = "../common/command.rs"]
 mod command;
 mod device;
 mod exchange;
 mod memory;
+#[path = "../common/publisher.rs"]
+mod publisher;
 mod table;
 
 use std::{
