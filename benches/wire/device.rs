@@ -6,6 +6,7 @@ use std::{
     process::Command,
 };
 
+use giter_edge::api::Oid;
 use rustix::process::Signal;
 
 use crate::{
@@ -130,23 +131,18 @@ impl Held {
     }
 
     /// Has it poll, which has to accept this tip and report it.
-    pub(crate) fn poll_for(&self, tip: giter_edge::api::Oid) -> Result<()> {
-        let lines = self.poll()?;
-        let accepted = format!("accepted {}", tip.short());
-        if said(&lines, &accepted) && said(&lines, "pushed status") {
-            return Ok(());
-        }
-        Err(format!("giterd did not accept and report {}:\n{}", tip.short(), lines.join("\n")).into())
+    pub(crate) fn poll_for(&self, tip: Oid) -> Result<()> {
+        self.poll_with(&[&accepted(tip), PUSHED])
+    }
+
+    /// Has it poll, which has to accept this tip; where nothing of the device's own changed, it has nothing to report.
+    pub(crate) fn poll_to_accept(&self, tip: Oid) -> Result<()> {
+        self.poll_with(&[&accepted(tip)])
     }
 
     /// Has it poll, which has to report something new of the board.
     pub(crate) fn poll_to_report(&self) -> Result<()> {
-        let lines = self.poll()?;
-        if said(&lines, "pushed status") {
-            Ok(())
-        } else {
-            Err(format!("giterd reported nothing:\n{}", lines.join("\n")).into())
-        }
+        self.poll_with(&[PUSHED])
     }
 
     /// Its process.
@@ -159,6 +155,15 @@ impl Held {
         self.daemon.stop();
     }
 
+    /// Has it poll, and its log say all this.
+    fn poll_with(&self, words: &[&str]) -> Result<()> {
+        let lines = self.poll()?;
+        match words.iter().find(|word| !lines.iter().any(|line| line.contains(*word))) {
+            Some(word) => Err(format!("giterd's log has no '{word}':\n{}", lines.join("\n")).into()),
+            None => Ok(()),
+        }
+    }
+
     /// Waits for the end of a poll that went well.
     fn polled(&self) -> Result<Vec<String>> {
         let lines = self.daemon.wait_for("debug: polled");
@@ -169,6 +174,10 @@ impl Held {
     }
 }
 
-fn said(lines: &[String], what: &str) -> bool {
-    lines.iter().any(|line| line.contains(what))
+/// What the daemon's log says where it pushed a status.
+const PUSHED: &str = "pushed status";
+
+/// What it says where it accepted a tip.
+fn accepted(tip: Oid) -> String {
+    format!("accepted {}", tip.short())
 }

@@ -2,6 +2,7 @@
 //!
 //! Intervals of an hour stand for "not by itself within this test"; short ones for "often".
 
+#[allow(dead_code, reason = "a bench needs more of it")]
 #[path = "../common/daemon.rs"]
 mod daemon;
 mod site;

@@ -122,17 +122,17 @@ pub(super) fn away(world: &World, table: &mut Table, _: &Options) -> Result<()> 
     drop(master);
     let [builtin, system] = daemons.map(|daemon| -> Result<_> {
         let daemon = daemon?;
-        let bytes = world.traffic(|| daemon.poll_for(tip))?.bytes() as f64;
+        let bytes = world.traffic(|| daemon.poll_to_accept(tip))?.bytes() as f64;
         daemon.stop();
         Ok(bytes)
     });
     let (builtin, system) = (builtin?, system?);
     table.part(&format!("after {AWAY} changes elsewhere, held connection"));
-    table.row("IP bytes, with the proof and a status", Bytes, Some(gits), Some(builtin), Free);
+    table.row("IP bytes, with the proof", Bytes, Some(gits), Some(builtin), Free);
     table.row("the proof: fetched by git, commits and root trees", Bytes, Some(proof), None, Free);
     table.row("the proof: its pack alone", Bytes, Some(pack), None, Free);
     table.row("beside the proof", Bytes, None, Some(builtin - proof), AtMost(11_000.0));
-    table.row("giterd by ssh: with the proof and a status", Bytes, Some(gits), Some(system), Free);
+    table.row("giterd by ssh: with the proof", Bytes, Some(gits), Some(system), Free);
     table.row("giterd by ssh: beside the proof", Bytes, None, Some(system - proof), Free);
     table.note("git takes the tip alone, and proves nothing.");
     Ok(())
