@@ -4,8 +4,9 @@ use super::WAY;
 
 mod fetch;
 mod hostile;
-mod hubs;
+pub(crate) mod hubs;
 mod kept;
 mod push;
 mod refusals;
+mod rejections;
 pub(crate) mod sync;
