@@ -27,8 +27,13 @@ mod way;
 mod system_to_openssh {
     use super::{Server, SshClient, way::Way};
     const WAY: Way = Way { client: SshClient::System, server: Server::OpenSsh };
+    #[path = "obsolete.rs"]
+    mod obsolete;
     #[path = "stories/mod.rs"]
     pub(crate) mod stories;
+    // Git's words are the same behind every server.
+    #[path = "tampering.rs"]
+    mod tampering;
 }
 
 #[path = "."]
@@ -43,8 +48,13 @@ mod system_to_dropbear {
 mod builtin_to_openssh {
     use super::{Server, SshClient, way::Way};
     const WAY: Way = Way { client: SshClient::Builtin, server: Server::OpenSsh };
+    #[path = "obsolete.rs"]
+    mod obsolete;
     #[path = "stories/mod.rs"]
     mod stories;
+    // Git's words are the same behind every server.
+    #[path = "tampering.rs"]
+    mod tampering;
 }
 
 #[path = "."]

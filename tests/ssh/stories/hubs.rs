@@ -6,7 +6,7 @@ use super::{WAY, sync::world};
 use crate::common::{
     case::{Case, Retries, World, check_all},
     exchange::{MANIFEST, status_ref},
-    sshd::url,
+    sshd::{Sshd, url},
 };
 
 #[test]
@@ -69,15 +69,18 @@ fn repositories() {
 }
 
 /// Another server takes the first one's place, on which a script is run instead of what the device asks for.
-fn forced(script: &'static str) -> impl Fn(&World) {
-    move |world| {
-        let sshd = WAY.start_forced(script);
-        world.device.set("LINK_URL", sshd.url(&world.exchange.hub.path()));
-        for (key, name) in [("IDENTITY", "user_key"), ("KNOWN_HOSTS", "known_hosts"), ("PROGRAM", "ssh")] {
-            world.device.set(&format!("LINK_{key}"), sshd.file(name).display());
-        }
-        world.held.borrow_mut().push(Box::new(sshd));
+pub(crate) fn forced(script: impl Into<String>) -> impl Fn(&World) {
+    let script = script.into();
+    move |world| served_by(WAY.start_forced(&script), world)
+}
+
+/// A server takes the first one's place, until all is put right.
+pub(crate) fn served_by(sshd: Sshd, world: &World) {
+    world.device.set("LINK_URL", sshd.url(&world.exchange.hub.path()));
+    for (key, name) in [("IDENTITY", "user_key"), ("KNOWN_HOSTS", "known_hosts"), ("PROGRAM", "ssh")] {
+        world.device.set(&format!("LINK_{key}"), sshd.file(name).display());
     }
+    world.held.borrow_mut().push(Box::new(sshd));
 }
 
 #[test]

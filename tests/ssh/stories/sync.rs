@@ -112,7 +112,7 @@ fn a_status_in_yaml() {
     assert!(yaml.contains("device: pump-07\n") && yaml.contains(&world.accepted.get().to_string()), "{yaml}");
 }
 
-fn sshd_and_world() -> (Sshd, World) {
+pub(crate) fn sshd_and_world() -> (Sshd, World) {
     let sshd = WAY.start();
     let world = world(&sshd);
     (sshd, world)
