@@ -54,6 +54,8 @@ link.interval = "5m"
 trust.root = {root:?}
 status.key = {key:?}
 status.heartbeat = "0s"
+status.coalesce = "0s"
+status.budget = "0"
 sim.file = {sim:?}
 "#,
             name = number.name(),
