@@ -1,7 +1,7 @@
 //! Ways to the hub: adapters behind the [`Link`] port.
 //!
 //! ```text
-//! remote::Remote --git::fetch, git::push--> stream::Stream <--makes-- stream::Connector (ssh::SystemSsh, builtin::Builtin)
+//! remote::Remote --gather, git::push------> stream::Stream <--makes-- stream::Connector (ssh::SystemSsh, builtin::Builtin)
 //! file::FileLink --git::repository--------> a repository on a mounted file system
 //! ```
 //!
@@ -13,6 +13,7 @@ pub mod cancel;
 mod child;
 mod diagnosis;
 pub mod file;
+mod gather;
 pub mod remote;
 pub mod ssh;
 pub mod stream;

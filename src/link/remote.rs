@@ -2,7 +2,10 @@
 //!
 //! It does not know how a connection comes about ([`Connector`]), nor what the commits mean.
 
-use super::stream::{Connector, Service, Stream, Version2};
+use super::{
+    gather::gather,
+    stream::{Connector, Service, Stream, Version2},
+};
 use crate::{
     api::{Error, Oid, Reason, Result, ledger::HubTraits},
     git::{fetch::UploadPack, pack, push},
@@ -17,6 +20,9 @@ pub struct Remote<C: Connector> {
     status_ref: String,
     traits: HubTraits,
     conversation: Option<UploadPack<C::Stream>>,
+    /// Where the branch stands, and where it stood at the listing before.
+    stands: Option<Oid>,
+    stood: Option<Oid>,
 }
 
 impl<C: Connector> Remote<C> {
@@ -30,6 +36,8 @@ impl<C: Connector> Remote<C> {
             status_ref: status_ref.to_owned(),
             traits,
             conversation: None,
+            stands: None,
+            stood: None,
         }
     }
 
@@ -51,6 +59,7 @@ impl<C: Connector> Remote<C> {
         match listing {
             Ok(listing) => {
                 self.conversation = Some(hub);
+                self.stood = self.stands.replace(listing.branch);
                 Ok(listing)
             }
             Err(error) => Err(hub.into_stream().explain(error)),
@@ -83,18 +92,17 @@ impl<C: Connector> Link for Remote<C> {
             .conversation
             .take()
             .ok_or_else(|| Error::new(Reason::Bug, "a fetch from a hub that was not listed"))?;
-        let fetched = match want {
-            Want::Whole(commit) => hub.fetch(&[commit], None, into),
-            Want::Tip { tip, have, .. } => hub.fetch(&[tip], have, into),
-            Want::Objects(ids) => hub.fetch(ids, None, into),
-        };
-        match fetched {
+        match gather(&mut hub, want, self.stood, into) {
             Ok(()) => {
                 self.conversation = Some(hub);
                 Ok(())
             }
             Err(error) => Err(hub.into_stream().explain(error)),
         }
+    }
+
+    fn sends_all(&self) -> bool {
+        self.conversation.as_ref().is_some_and(|hub| !hub.can_filter())
     }
 
     /// Ends what [`Link::list`] began: one stream at a time.

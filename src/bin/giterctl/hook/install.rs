@@ -96,12 +96,13 @@ pub(crate) fn install(repo: &Path, options: &Options, force: bool) -> Result<Str
 }
 
 /// What git itself sees to.
-fn settings(options: &Options) -> [(&'static str, String); 5] {
+fn settings(options: &Options) -> [(&'static str, String); 6] {
     [
         ("receive.fsckObjects", "true".into()),
         ("receive.maxInputSize", limits::PUSH_BYTES.to_string()),
         ("receive.shallowUpdate", "false".into()),
         ("core.logAllRefUpdates", "always".into()),
+        ("uploadpack.allowFilter", "true".into()),
         (STATUS_PREFIX, options.status_prefix.trim_end_matches('/').into()),
     ]
 }
