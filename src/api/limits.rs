@@ -56,6 +56,12 @@ pub const RANGE_STEP: usize = 256;
 pub const RECENT_NAMES: usize = 896;
 /// Most trees of which it is kept what the device reads of them.
 pub const RECENT_TREES: usize = 56;
+/// Most objects that are lacking to a proof and fetched at once.
+pub const PROOF_LACKS: usize = 4096;
+/// Most objects that are named in one request to a hub.
+pub const WANTS: usize = 1024;
+/// Most requests in a row for what a device reads of one commit.
+pub const FETCH_ROUNDS: usize = DEVICE_DEPTH + FOLDER_DEPTH;
 /// Most entries of a device's folder that are compared to learn what one commit changes.
 pub const CHANGED_ENTRIES: usize = 65_536;
 /// Deepest nesting of folders in a device's folder.
@@ -133,10 +139,6 @@ pub const APPENDED_HEARTBEATS: u32 = 28;
 pub const MESSAGE_BYTES: usize = 240;
 /// Longest reason, in bytes.
 pub const REASON_BYTES: usize = 48;
-/// Packs kept side by side before they are rewritten into one.
-pub const PACKS: usize = 12;
-/// Most objects that are kept in mind as found while the trees of a pack are looked through.
-pub const FOUND_OBJECTS: usize = 7168;
 /// Most references listed by a hub that one poll reads.
 pub const REFS: usize = 65_536;
 /// Most lines of a hub's greeting or report, references aside.

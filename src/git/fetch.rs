@@ -3,8 +3,8 @@
 //! ```text
 //! ls-refs, HEAD and two names -->
 //!                    <-- version 2 and capabilities, the names' values, where HEAD leads
-//! fetch, want, have, done -->
-//!                    <-- a thin pack, on a side band
+//! fetch, want, have, filter, done -->
+//!                    <-- a pack, on a side band
 //! ```
 //!
 //! Off-spec: the first `ls-refs` goes out before the hub's greeting is read, which saves a round trip. Every server of
@@ -13,8 +13,8 @@
 //! One `git-upload-pack` answers again and again. But it keeps the loose refs that it has read: what it says of a branch
 //! once, it says for ever. `HEAD` alone it reads anew each time, so a later `ls-refs` asks for nothing else.
 //!
-//! There is no negotiation: the device has one commit, or none, and says so. Which refs there are, which commit is
-//! wanted and what becomes of the pack is the caller's business.
+//! There is no negotiation: the device has one commit, or none, and says so. Which refs there are, what is wanted and
+//! what becomes of the pack is the caller's business.
 
 use std::io::{Read, Write};
 
@@ -37,12 +37,28 @@ pub struct Head {
 pub struct UploadPack<S> {
     packets: Packets<S>,
     greeted: bool,
+    filters: bool,
+}
+
+/// One request for a pack.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ask<'a> {
+    /// What is wanted, each with all that is below it as far as nothing else is said here.
+    pub wants: &'a [Oid],
+    /// A commit whose parents are not here, for which the hub is to take the device to have its whole tree: only what is
+    /// new after it comes, and as deltas.
+    pub have: Option<Oid>,
+    /// Commits come without their parents.
+    pub is_alone: bool,
+    /// Trees and blobs come above this depth only, the root tree being at depth 0; those that are wanted come all the
+    /// same. Only where [`UploadPack::can_filter`].
+    pub depth: Option<usize>,
 }
 
 impl<S: Read + Write> UploadPack<S> {
     /// A conversation over a stream on which nothing was said yet.
     pub fn new(stream: S) -> Self {
-        Self { packets: Packets::new(stream), greeted: false }
+        Self { packets: Packets::new(stream), greeted: false, filters: false }
     }
 
     /// The stream.
@@ -90,24 +106,31 @@ impl<S: Read + Write> UploadPack<S> {
         Ok(true)
     }
 
-    /// Fetches these objects into the quarantine, each with all that is below it: with `have` all commits from there to
-    /// them, as a thin pack against `have`'s tree, where `have` is a commit whose parents are not here; without it a
-    /// commit alone.
+    /// Whether the hub, which was listed, leaves out trees and blobs if it is asked to.
+    pub fn can_filter(&self) -> bool {
+        self.filters
+    }
+
+    /// Fetches what is asked for into the quarantine.
     ///
     /// # Errors
     ///
     /// Those of [`UploadPack::list`] and of [`Quarantine::ingest`].
-    pub fn fetch(&mut self, wants: &[Oid], have: Option<Oid>, into: &mut dyn Quarantine) -> Result<()> {
+    pub fn fetch(&mut self, ask: &Ask<'_>, into: &mut dyn Quarantine) -> Result<()> {
         let mut request = Request::default();
-        request.line("command=fetch")?.delimiter();
-        request.line("thin-pack")?.line("ofs-delta")?.line("no-progress")?;
-        for want in wants {
+        request.line("command=fetch")?.delimiter().line("ofs-delta")?.line("no-progress")?;
+        for want in ask.wants {
             request.line(format!("want {want}"))?;
         }
-        match have {
-            Some(have) => request.line(format!("shallow {have}"))?.line(format!("have {have}"))?,
-            None => request.line("deepen 1")?,
-        };
+        if let Some(have) = ask.have {
+            request.line("thin-pack")?.line(format!("shallow {have}"))?.line(format!("have {have}"))?;
+        }
+        if ask.is_alone {
+            request.line("deepen 1")?;
+        }
+        if let Some(depth) = ask.depth {
+            request.line(format!("filter tree:{depth}"))?;
+        }
         request.line("done")?.flush();
         self.packets.send(request.bytes())?;
         self.greet()?;
@@ -158,6 +181,9 @@ impl<S: Read + Write> UploadPack<S> {
         }
         for _ in 0..=limits::HUB_LINES {
             let Some(line) = self.packets.line_or_flush()? else { return Ok(()) };
+            if let Some(features) = line.strip_prefix(b"fetch=") {
+                self.filters = features.split(|byte| *byte == b' ').any(|feature| feature == b"filter");
+            }
             if line.strip_prefix(b"object-format=").is_some_and(|format| format != b"sha1") {
                 return Err(Error::new(Reason::ProtocolError, "the repository's objects are not named by SHA-1")
                     .hint("make the exchange with `git init --object-format=sha1`"));

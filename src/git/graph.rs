@@ -54,13 +54,24 @@ pub fn lineage(objects: &dyn Objects, id: Oid) -> Result<Option<Lineage>> {
     tree.map(|tree| Some(Lineage { tree, parents })).ok_or_else(invalid)
 }
 
+/// What a tree names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// As what.
+    pub name: &'a [u8],
+    /// The object.
+    pub id: Oid,
+    /// Its kind.
+    pub kind: ObjectKind,
+}
+
 /// The objects that a tree names, in its order.
 ///
 /// # Errors
 ///
 /// `BadTreeEntry` for a name that is no path component, and for bytes that are no tree.
-pub fn entries(id: Oid, data: &[u8]) -> impl Iterator<Item = Result<(Oid, ObjectKind)>> {
-    let names = move |entry: gix::objs::tree::EntryRef<'_>| {
+pub fn entries(id: Oid, data: &[u8]) -> impl Iterator<Item = Result<Entry<'_>>> {
+    let checked = move |entry: gix::objs::tree::EntryRef<'_>| {
         let options = component::Options { protect_windows: false, protect_hfs: true, protect_ntfs: true };
         gix::validate::path::component(entry.filename, None, options).map_err(|e| {
             let mut name = entry.filename.to_string();
@@ -69,14 +80,17 @@ pub fn entries(id: Oid, data: &[u8]) -> impl Iterator<Item = Result<(Oid, Object
             Error::new(Reason::BadTreeEntry, what).hint("remove that entry from the exchange").caused_by(e)
         })?;
         Ok(match entry.mode.kind() {
-            EntryKind::Tree => Some((entry.oid.into(), ObjectKind::Tree)),
-            EntryKind::Blob | EntryKind::BlobExecutable | EntryKind::Link => Some((entry.oid.into(), ObjectKind::Blob)),
+            EntryKind::Tree => Some(ObjectKind::Tree),
+            EntryKind::Blob | EntryKind::BlobExecutable | EntryKind::Link => Some(ObjectKind::Blob),
             EntryKind::Commit => None,
         })
     };
     TreeRefIter::from_bytes(data, HashKind::Sha1)
         .map(move |entry| match entry {
-            Ok(entry) => names(entry),
+            Ok(entry) => {
+                let named = |kind| Entry { name: entry.filename, id: entry.oid.into(), kind };
+                checked(entry).map(|kind| kind.map(named))
+            }
             Err(e) => Err(Error::new(Reason::BadTreeEntry, format!("tree {id} is malformed")).caused_by(e)),
         })
         .filter_map(Result::transpose)
@@ -87,7 +101,7 @@ pub fn entries(id: Oid, data: &[u8]) -> impl Iterator<Item = Result<(Oid, Object
 ///
 /// # Errors
 ///
-/// Those of [`entries`] and [`Objects::read`]; `PackInvalid` if a tree is missing.
+/// Those of [`entries`] and [`tree`].
 pub fn below(objects: &dyn Objects, root: Oid, seen: &mut HashSet<Oid>) -> Result<Vec<(Oid, ObjectKind)>> {
     let mut found = Vec::new();
     if seen.insert(root) {
@@ -97,10 +111,10 @@ pub fn below(objects: &dyn Objects, root: Oid, seen: &mut HashSet<Oid>) -> Resul
     while let Some(&(id, kind)) = found.get(next) {
         next += 1;
         if kind == ObjectKind::Tree {
-            for entry in entries(id, &read(objects, id)?) {
-                let entry = entry?;
-                if seen.insert(entry.0) {
-                    found.push(entry);
+            for entry in entries(id, &tree(objects, id)?) {
+                let Entry { id, kind, .. } = entry?;
+                if seen.insert(id) {
+                    found.push((id, kind));
                 }
             }
         }
@@ -108,7 +122,12 @@ pub fn below(objects: &dyn Objects, root: Oid, seen: &mut HashSet<Oid>) -> Resul
     Ok(found)
 }
 
-fn read(objects: &dyn Objects, id: Oid) -> Result<Vec<u8>> {
+/// Reads a tree.
+///
+/// # Errors
+///
+/// `BadTreeEntry` if it is none, `PackInvalid` if it is missing; those of [`Objects::read`].
+pub fn tree(objects: &dyn Objects, id: Oid) -> Result<Vec<u8>> {
     match objects.read(id, limits::OBJECT_BYTES)? {
         Some(object) if object.kind == ObjectKind::Tree => Ok(object.data),
         Some(_) => Err(Error::new(Reason::BadTreeEntry, format!("object {id} is named as a tree and is none"))),
@@ -120,22 +139,24 @@ fn read(objects: &dyn Objects, id: Oid) -> Result<Vec<u8>> {
 mod tests {
     use super::*;
 
-    fn tree(mode: &str, name: &[u8]) -> Vec<u8> {
+    fn bytes(mode: &str, name: &[u8]) -> Vec<u8> {
         [mode.as_bytes(), b" ", name, b"\0", &[7; 20]].concat()
     }
 
     #[test]
     fn links_are_blobs_and_submodules_are_passed_over() {
         let id = Oid::new([7; 20]);
-        let data = [tree("40000", b"d"), tree("100755", b"x"), tree("120000", b"l"), tree("160000", b"m")].concat();
+        let data = [bytes("40000", b"d"), bytes("100755", b"x"), bytes("120000", b"l"), bytes("160000", b"m")].concat();
         let named: Vec<_> = entries(id, &data).map(Result::unwrap).collect();
-        assert_eq!(named, [(id, ObjectKind::Tree), (id, ObjectKind::Blob), (id, ObjectKind::Blob)]);
+        let entry = |name, kind| Entry { name, id, kind };
+        let expected = [entry(b"d", ObjectKind::Tree), entry(b"x", ObjectKind::Blob), entry(b"l", ObjectKind::Blob)];
+        assert_eq!(named, expected);
     }
 
     #[test]
     fn names_that_lead_elsewhere_are_refused() {
         for name in [&b".."[..], b".", b"", b".git", b".GIT", ".g\u{200c}it".as_bytes(), b"GIT~1", b".git. ", b"a/b"] {
-            let data = tree("100644", name);
+            let data = bytes("100644", name);
             let entry = entries(Oid::new([0; 20]), &data).next().unwrap();
             assert_eq!(entry.unwrap_err().reason(), Reason::BadTreeEntry, "{name:?}");
         }
@@ -143,7 +164,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_tree_are_refused() {
-        let data = tree("100644", b"x");
+        let data = bytes("100644", b"x");
         for bad in [&data[..data.len() - 1], b"junk", b"999999 x\0aaaaaaaaaaaaaaaaaaaa"] {
             let entry = entries(Oid::new([0; 20]), bad).next().unwrap();
             assert_eq!(entry.unwrap_err().reason(), Reason::BadTreeEntry);

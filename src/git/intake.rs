@@ -8,6 +8,10 @@
 //! open is closed here, before it sees an entry: how many objects there are, how large each is and comes to, how far
 //! a compressed stream runs, how much memory a chain of deltas holds. So the cost of a pack is bounded by
 //! [`Bounds`], whatever its bytes say, and the first thing that fails is what the caller is told.
+//!
+//! A hub takes a device that has a commit for one that has its whole tree, and may send deltas on what belongs to other
+//! devices. A delta on an object that is not here is left out, with all that builds on it: who needs it, asks for it by
+//! its name. A base inside the pack is named by its distance, which every request asks for (`ofs-delta`).
 
 use std::{
     cell::RefCell,
@@ -53,6 +57,12 @@ impl Bounds {
     /// A pack that comes over a link.
     pub(super) const LINK: Self =
         Self { bytes: limits::PACK_BYTES, objects: limits::PACK_OBJECTS, unpacked: limits::PACK_UNPACKED_BYTES };
+    /// What is left of the bounds for packs that come after such ones.
+    pub(super) fn after(self, (bytes, objects): (u64, usize)) -> Self {
+        let (bytes, objects) = (self.bytes.saturating_sub(bytes), self.objects.saturating_sub(objects));
+        Self { bytes, objects, ..self }
+    }
+
     /// A pack of what is in the store already.
     pub(super) const OWN: Self = Self { bytes: u64::MAX, objects: usize::MAX, unpacked: u64::MAX };
 }
@@ -77,9 +87,9 @@ fn copy_and_index(
     stem: &Path,
     fault: &Fault,
 ) -> gix::Result<Option<Oid>> {
-    let mut entries = fault.note(Incoming::new(source, bounds, bases, fault))?;
-    if entries.left == 0 {
-        return fault.note(entries.wire.finish()).map(|_| None);
+    let mut entries = fault.note(Incoming::new(source, bounds, bases, fault))?.peekable();
+    if entries.peek().is_none() {
+        return Ok(None);
     }
     let path = stem.with_extension("pack");
     let file = fault.note(create(&path))?;
@@ -184,7 +194,7 @@ impl Read for Wire<'_> {
     }
 }
 
-/// The entries of a pack, each within the bounds before gix sees it.
+/// The entries of a pack that can be resolved, each within the bounds before gix sees it.
 struct Incoming<'a> {
     wire: Wire<'a>,
     bounds: Bounds,
@@ -206,14 +216,18 @@ impl<'a> Incoming<'a> {
         if left as usize > bounds.objects {
             return Err(too_large(format!("the pack has {left} objects, more than {}", bounds.objects)));
         }
-        let (chains, inflate) = (Chains::default(), Decompress::new());
+        if left == 0 {
+            wire.finish()?;
+        }
+        let (chains, inflate) = (Chains::new(), Decompress::new());
         Ok(Self { wire, bounds, bases, fault, left, unpacked: 0, chains, inflate })
     }
 
-    fn entry(&mut self) -> Result<Entry> {
+    /// The next entry; `None` if it is left out.
+    fn entry(&mut self) -> Result<Option<Entry>> {
         self.left -= 1;
-        let pack_offset = self.wire.taken;
-        let head = data::Entry::from_read(&mut self.wire, pack_offset, 20).map_err(damaged)?;
+        let offset = self.wire.taken;
+        let head = data::Entry::from_read(&mut self.wire, offset, 20).map_err(damaged)?;
         let size = head.decompressed_size;
         // gix writes each head anew in its shortest form: a longer one would shift all that follows it.
         if head.header_size() != head.header.size(size) {
@@ -223,22 +237,27 @@ impl<'a> Incoming<'a> {
         let (compressed, start) = self.inflate(size)?;
         let result = if head.header.is_delta() { result_size(&start)? } else { 0 };
         self.count(result)?;
-        self.chains.add(pack_offset, head.header, size + result, self.bases)?;
+        if self.left == 0 {
+            self.wire.finish()?;
+        }
+        let Some((pack_offset, header)) = self.chains.add(offset, head.header, size + result, self.bases)? else {
+            return Ok(None);
+        };
+        let header_size = header.size(size);
+        let compressed_size = compressed.len() as u64;
+        self.chains.end = pack_offset + header_size as u64 + compressed_size;
         let mut entry = Entry {
-            header: head.header,
-            header_size: head.header_size() as u16,
+            header,
+            header_size: header_size as u16,
             pack_offset,
-            compressed_size: compressed.len() as u64,
+            compressed_size,
             compressed: Some(compressed),
             crc32: None,
             decompressed_size: size,
             trailer: None,
         };
         entry.crc32 = Some(entry.compute_crc32());
-        if self.left == 0 {
-            self.wire.finish()?;
-        }
-        Ok(entry)
+        Ok(Some(entry))
     }
 
     /// Counts bytes that an entry comes to when it is inflated or resolved, before either is done.
@@ -290,14 +309,16 @@ impl Iterator for Incoming<'_> {
 
     /// The next entry; none after an error.
     fn next(&mut self) -> Option<Self::Item> {
-        if self.left == 0 {
-            return None;
+        while self.left > 0 {
+            let entry = self.entry();
+            if entry.is_err() {
+                self.left = 0;
+            }
+            if let Some(entry) = entry.transpose() {
+                return Some(self.fault.note(entry));
+            }
         }
-        let entry = self.entry();
-        if entry.is_err() {
-            self.left = 0;
-        }
-        Some(self.fault.note(entry))
+        None
     }
 }
 
@@ -322,46 +343,56 @@ fn result_size(start: &[u8]) -> Result<u64> {
     number().and_then(|_| number()).ok_or_else(|| invalid("a delta does not say how large its object is"))
 }
 
-/// How much memory the chains of deltas hold while they are resolved, where all that lead to one object are held.
-///
-/// A delta that names its base by distance is added to its base's chain. One that names it by object is so added only
-/// when the base is outside the pack; else its place is not known before all is resolved, and every delta of the pack
-/// counts as one chain.
-#[derive(Default)]
+/// How much memory the chains of deltas hold while they are resolved, where all that lead to one object are held; and
+/// where each entry stands once others were left out.
 struct Chains {
-    /// Where each entry begins, rising, and what its chain holds.
-    held: Vec<(u64, u64)>,
-    /// What all deltas hold.
-    sum: u64,
-    /// What the largest other object holds.
-    largest: u64,
-    /// Whether a delta names a base inside the pack by object.
-    named: bool,
+    /// The entries, in their order.
+    entries: Vec<Place>,
+    /// Where the next entry that is not left out begins.
+    end: u64,
+}
+
+/// Where an entry begins in the pack that came, and what became of it.
+struct Place {
+    offset: u64,
+    /// `None` if it was left out.
+    kept: Option<Kept>,
+}
+
+/// Where an entry begins in the pack without what was left out, and what its chain holds.
+#[derive(Clone, Copy)]
+struct Kept {
+    offset: u64,
+    held: u64,
 }
 
 impl Chains {
-    fn add(&mut self, offset: u64, header: Header, bytes: u64, bases: &Packs) -> Result<()> {
-        let mut held = bytes.max(LINK_BYTES);
-        match header {
+    fn new() -> Self {
+        Self { entries: Vec::new(), end: data::header::SIZE as u64 }
+    }
+
+    /// Adds an entry, and says where it begins and on what it builds; `None` if it is left out.
+    fn add(&mut self, offset: u64, header: Header, bytes: u64, bases: &Packs) -> Result<Option<(u64, Header)>> {
+        let held = bytes.max(LINK_BYTES);
+        let kept = match header {
             Header::OfsDelta { base_distance } => {
                 let base = offset.saturating_sub(base_distance);
-                let at = self.held.binary_search_by_key(&base, |&(offset, _)| offset);
+                let at = self.entries.binary_search_by_key(&base, |entry| entry.offset);
                 let at = at.map_err(|_| invalid("a delta has no base"))?;
-                self.sum += held;
-                held += self.held[at].1;
+                self.entries[at].kept.map(|base| {
+                    let header = Header::OfsDelta { base_distance: self.end - base.offset };
+                    (header, base.held + held)
+                })
             }
-            Header::RefDelta { base_id } => {
-                self.named |= bases.kind(base_id.into())?.is_none();
-                self.sum += held;
-            }
-            _ => self.largest = self.largest.max(held),
-        }
-        self.held.push((offset, held));
-        let chain = if self.named { self.sum + self.largest } else { held };
-        if chain > limits::DELTA_CHAIN_BYTES {
+            Header::RefDelta { base_id } => bases.kind(base_id.into())?.map(|_| (header, held)),
+            _ => Some((header, held)),
+        };
+        if kept.is_some_and(|(_, held)| held > limits::DELTA_CHAIN_BYTES) {
             return Err(too_large(format!("the pack has a chain of deltas over {} bytes", limits::DELTA_CHAIN_BYTES)));
         }
-        Ok(())
+        let begin = self.end;
+        self.entries.push(Place { offset, kept: kept.map(|(_, held)| Kept { offset: begin, held }) });
+        Ok(kept.map(|(header, _)| (begin, header)))
     }
 }
 

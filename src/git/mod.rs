@@ -3,7 +3,7 @@
 //! ```text
 //! pack::Stream --bytes--> intake --files--> packs::Packs --objects--> reconcile
 //!      ^                                        |
-//!      +--------------- graph::below -----------+     (what a tip needs, rewritten into one pack)
+//!      +--------------- reads::Reads -----------+     (what the device reads of a tip, as one pack)
 //!
 //! seal --status--> commit                   the signed status
 //! enrolment -----> commit --> bundle        the signed request of a device that asks to be enrolled
@@ -24,6 +24,7 @@ mod intake;
 pub mod pack;
 mod packs;
 pub mod push;
+pub mod reads;
 pub mod repository;
 pub mod seal;
 pub mod store;

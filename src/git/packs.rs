@@ -42,19 +42,17 @@ impl Packs {
         Ok(())
     }
 
-    /// Bytes of each pack, in the order in which they were opened.
-    pub(super) fn sizes(&self) -> impl Iterator<Item = u64> {
-        self.packs.iter().map(|bundle| bundle.pack.data_len() as u64)
+    /// Bytes and objects of the packs after the first `skip`.
+    pub(super) fn size(&self, skip: usize) -> (u64, usize) {
+        let sizes = self.packs.iter().skip(skip).map(|bundle| (bundle.pack.data_len(), bundle.index.num_objects()));
+        sizes.fold((0, 0), |sum, (bytes, objects)| (sum.0 + bytes as u64, sum.1 + objects as usize))
     }
 
-    /// The trees in the packs after the first `skip`.
-    pub(super) fn trees(&self, skip: usize) -> impl Iterator<Item = Result<Oid>> {
-        let entries = self.packs.iter().skip(skip).flat_map(|bundle| bundle.index.iter().map(move |e| (bundle, e)));
-        entries.filter_map(|(bundle, entry)| match self.header(bundle, entry.pack_offset, entry.oid.into()) {
-            Ok((Kind::Tree, _)) => Some(Ok(entry.oid.into())),
-            Ok(_) => None,
-            Err(e) => Some(Err(e)),
-        })
+    /// Whether the first pack has these objects, each named once, and no others.
+    pub(super) fn is_first(&self, names: &[(Oid, ObjectKind)]) -> bool {
+        let Some(Bundle { index, .. }) = self.packs.first() else { return false };
+        index.num_objects() as usize == names.len()
+            && names.iter().all(|&(id, _)| index.lookup(gix::ObjectId::from(id)).is_some())
     }
 
     /// The kind of an object; `None` if it is not there.

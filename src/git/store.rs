@@ -1,15 +1,14 @@
 //! The [`Store`] on a disk: packs that never change, and a quarantine in which they are made.
 //!
 //! ```text
-//! store/packs/pack-<checksum>.{pack,idx}     promoted: whole, sound, durable before the ledger can name them
+//! store/packs/pack-<checksum>.{pack,idx}     promoted: sound, durable before the ledger can name them
 //! store/quarantine/<n>.{pack,idx}            what came over a link; swept at the next start
 //! ```
 //!
-//! Invariants: a promoted pack's checksum is its name. Every tree in the packs of a generation has all that it names
-//! in that generation, so that "it is there" means "all below it is there" and only what is new is ever looked
-//! through. A generation has at most [`limits::PACKS`] packs, and they are at most twice as large and 1 MiB as the
-//! oldest of them, which was all that a tip needed when it was taken in; past that, what the tip needs is rewritten
-//! into one.
+//! Invariants: a promoted pack's checksum is its name. A generation is one pack, of what the device reads of its tip and
+//! nothing else ([`Reads`]): the trees on the way to its folder name what other devices have, and that is not there. So
+//! the store does not grow with the exchange, nor with its history. An agent of before kept whole trees in several
+//! packs: such a generation is read as it is, and replaced by the next one.
 //!
 //! Durability: files are fsynced, renamed into place (over a namesake, whose bytes may be damaged), and the folder is
 //! fsynced. The disk decides nothing by itself: which packs count is told by the ledger's record.
@@ -23,18 +22,15 @@ use std::{
 };
 
 use super::{
-    graph,
     intake::{self, Bounds},
     pack,
     packs::Packs,
+    reads::Reads,
 };
 use crate::{
     api::{DeviceId, Error, Oid, Reason, Result, ledger::Generation, limits},
     reconcile::ports::{Object, ObjectKind, Objects, Quarantine, Store},
 };
-
-/// How much the packs of a generation may be larger than twice its oldest before they are rewritten.
-const SLACK_BYTES: u64 = 1 << 20;
 
 /// The store in a folder of the state folder.
 pub struct PackStore {
@@ -149,42 +145,9 @@ impl Intake<'_> {
         Ok(pack?.map(|pack| Taken { stem, pack }))
     }
 
-    /// Whether every tree that was taken in has all that it names.
-    fn is_closed(&self) -> Result<bool> {
-        // A tree names nearly all that the tree of the commit before names.
-        let mut found = HashSet::new();
-        for tree in self.packs.trees(self.base.packs.len()) {
-            let tree = tree?;
-            let data = self.packs.read(tree, limits::OBJECT_BYTES)?.map(|object| object.data).unwrap_or_default();
-            for entry in graph::entries(tree, &data) {
-                let Ok(named) = entry else { return Ok(false) };
-                if found.contains(&named) {
-                    continue;
-                }
-                if self.packs.kind(named.0)? != Some(named.1) {
-                    return Ok(false);
-                }
-                if found.len() == limits::FOUND_OBJECTS {
-                    found.clear();
-                }
-                found.insert(named);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Whether the packs are few and small enough to be kept side by side.
-    fn fits(&self) -> bool {
-        let mut sizes = self.packs.sizes();
-        let oldest = sizes.next().unwrap_or_default();
-        self.base.packs.len() + self.taken.len() <= limits::PACKS && sizes.sum::<u64>() <= oldest + SLACK_BYTES
-    }
-
-    /// One pack of the tip and all below its tree, which must be whole.
-    fn rewrite(&self, tip: Oid, tree: Oid) -> Result<Taken> {
-        let mut names = vec![(tip, ObjectKind::Commit)];
-        names.extend(graph::below(&self.packs, tree, &mut HashSet::new())?);
-        let objects = pack::pick(&self.packs, &names, limits::OBJECT_BYTES);
+    /// One pack of these objects.
+    fn write(&self, names: &[(Oid, ObjectKind)]) -> Result<Taken> {
+        let objects = pack::pick(&self.packs, names, limits::OBJECT_BYTES);
         let mut pack = pack::Stream::new(names.len(), objects)?;
         let taken = self.take_in(&mut pack, Bounds::OWN)?;
         taken.ok_or_else(|| Error::new(Reason::Bug, "a pack of a tip is empty"))
@@ -217,36 +180,23 @@ impl Objects for Intake<'_> {
 
 impl Quarantine for Intake<'_> {
     fn ingest(&mut self, pack: &mut dyn Read) -> Result<()> {
-        if let Some(taken) = self.take_in(pack, Bounds::LINK)? {
+        let bounds = Bounds::LINK.after(self.packs.size(self.base.packs.len()));
+        if let Some(taken) = self.take_in(pack, bounds)? {
             self.packs.open(&taken.stem)?;
             self.taken.push(taken);
         }
         Ok(())
     }
 
-    fn promote(mut self: Box<Self>, tip: Oid, _device: &DeviceId) -> Result<Generation> {
-        let missing = |what: &str, id| Error::new(Reason::PackInvalid, format!("{what} {id} is missing"));
-        let tree = graph::lineage(&self.packs, tip)?.ok_or_else(|| missing("commit", tip))?.tree;
-        if self.packs.kind(tree)? != Some(ObjectKind::Tree) {
-            return Err(missing("tree", tree));
+    fn promote(self: Box<Self>, tip: Oid, device: &DeviceId) -> Result<Generation> {
+        let names = Reads::of(&self.packs, tip, device)?.whole()?;
+        if self.base.packs.len() == 1 && self.packs.is_first(&names) {
+            return Ok(self.base.clone());
         }
-        if !self.is_closed()? || !self.fits() {
-            let whole = self.rewrite(tip, tree)?;
-            self.taken.drain(..).for_each(|taken| remove(&taken.stem));
-            self.base = Generation::default();
-            self.taken.push(whole);
-        }
-        self.taken.iter().try_for_each(|taken| self.make_durable(taken))?;
-        if !self.taken.is_empty() {
-            sync_folder(&self.store.packs)?;
-        }
-        let mut generation = std::mem::take(&mut self.base);
-        for taken in self.taken.drain(..) {
-            if !generation.packs.contains(&taken.pack) {
-                generation.packs.push(taken.pack);
-            }
-        }
-        Ok(generation)
+        let whole = self.write(&names)?;
+        self.make_durable(&whole)?;
+        sync_folder(&self.store.packs)?;
+        Ok(Generation { packs: vec![whole.pack] })
     }
 }
 

@@ -14,7 +14,9 @@ use std::{
 use crate::{
     api::{Error, Oid, Reason, Result, ledger::HubTraits, limits},
     git::{
-        graph, pack,
+        graph::{self, Lineage},
+        pack,
+        reads::Reads,
         repository::{RefName, Repository},
     },
     reconcile::ports::{Link, Listing, NewObject, ObjectKind, Objects, Quarantine, Want},
@@ -62,11 +64,19 @@ impl Link for FileLink {
 
     fn fetch(&mut self, want: Want<'_>, into: &mut dyn Quarantine) -> Result<()> {
         let repository = self.repository()?;
-        let names = match want {
-            Want::Whole(commit) => wanted(repository, commit, None)?,
-            Want::Tip { tip, have, .. } => wanted(repository, tip, have)?,
-            Want::Objects(ids) => named(repository, ids)?,
+        let mut names = match want {
+            Want::Whole(commit) => whole(repository, commit)?,
+            Want::Tip { tip, have, device } => {
+                let mut names = since(repository, tip, have)?;
+                names.extend(Reads::of(repository, tip, device)?.whole()?);
+                names
+            }
+            Want::Objects(ids) => single(repository, ids)?,
         };
+        let mut sent = HashSet::new();
+        names.retain(|(id, _)| sent.insert(*id));
+        let is_new = |(id, kind)| Ok((!into.has(id)?).then_some((id, kind)));
+        let names = names.into_iter().map(is_new).filter_map(Result::transpose).collect::<Result<Vec<_>>>()?;
         let objects = pack::pick(repository, &names, limits::OBJECT_BYTES).map(|object| object.map_err(too_large));
         into.ingest(&mut pack::Stream::new(names.len(), objects)?)
     }
@@ -90,45 +100,44 @@ impl Link for FileLink {
     }
 }
 
-/// The names of all that is to be sent, as `git upload-pack` finds it for a client whose history begins at `have`:
-/// `want` and every commit behind it up to `have`, and what their trees have and `have`'s tree has not. Without
-/// `have`, the one commit and its tree.
-fn wanted(repository: &Repository, want: Oid, have: Option<Oid>) -> Result<Vec<(Oid, ObjectKind)>> {
-    let mut seen: HashSet<Oid> = have.into_iter().collect();
-    if let Some(lineage) = have.map(|have| graph::lineage(repository, have)).transpose()?.flatten() {
-        graph::below(repository, lineage.tree, &mut seen)?;
-    }
-    let mut commits: Vec<_> = Some(want).filter(|&want| have != Some(want)).into_iter().collect();
-    let mut names = Vec::new();
-    while let Some(&commit) = commits.get(names.len()) {
-        names.push((commit, ObjectKind::Commit));
-        if commits.len() > limits::RANGE_COMMITS {
+/// The names of a commit and of all that is below its tree.
+fn whole(repository: &Repository, commit: Oid) -> Result<Vec<(Oid, ObjectKind)>> {
+    let tree = lineage(repository, commit)?.tree;
+    let mut names = vec![(commit, ObjectKind::Commit)];
+    names.extend(graph::below(repository, tree, &mut HashSet::new())?);
+    Ok(names)
+}
+
+/// The names of a commit, of every commit behind it up to `have`, and of their root trees; without `have`, of the one
+/// alone.
+fn since(repository: &Repository, tip: Oid, have: Option<Oid>) -> Result<Vec<(Oid, ObjectKind)>> {
+    let mut seen: HashSet<Oid> = have.into_iter().chain([tip]).collect();
+    let (mut names, mut commits) = (Vec::new(), vec![tip]);
+    while let Some(commit) = commits.pop() {
+        let Lineage { tree, parents } = lineage(repository, commit)?;
+        names.extend([(commit, ObjectKind::Commit), (tree, ObjectKind::Tree)]);
+        for parent in parents.into_iter().filter(|_| have.is_some()) {
+            if repository.has(parent)? && seen.insert(parent) {
+                commits.push(parent);
+            }
+        }
+        if seen.len() > limits::RANGE_COMMITS + 1 {
             let what = format!("the hub has more than {} new commits", limits::RANGE_COMMITS);
             return Err(Error::new(Reason::RangeTooLong, what));
         }
-        if have.is_some() {
-            let parents = graph::lineage(repository, commit)?.map(|lineage| lineage.parents).unwrap_or_default();
-            for parent in parents {
-                if repository.has(parent)? && seen.insert(parent) {
-                    commits.push(parent);
-                }
-            }
-        }
-    }
-    for commit in commits {
-        let reason = if commit == want { Reason::CommitNotFound } else { Reason::PackInvalid };
-        let missing = || Error::new(reason, format!("commit {commit} is missing in the hub"));
-        let tree = graph::lineage(repository, commit)?.ok_or_else(missing)?.tree;
-        names.extend(graph::below(repository, tree, &mut seen)?);
     }
     Ok(names)
 }
 
+fn lineage(repository: &Repository, commit: Oid) -> Result<Lineage> {
+    let missing = || Error::new(Reason::CommitNotFound, format!("commit {commit} is missing in the hub"));
+    graph::lineage(repository, commit)?.ok_or_else(missing)
+}
+
 /// The names of single objects, each with its kind.
-fn named(repository: &Repository, ids: &[Oid]) -> Result<Vec<(Oid, ObjectKind)>> {
+fn single(repository: &Repository, ids: &[Oid]) -> Result<Vec<(Oid, ObjectKind)>> {
     let missing = |id| Error::new(Reason::CommitNotFound, format!("object {id} is missing in the hub"));
-    let kind = |&id| Ok((id, repository.kind(id)?.ok_or_else(|| missing(id))?));
-    ids.iter().map(kind).collect()
+    ids.iter().map(|&id| Ok((id, repository.kind(id)?.ok_or_else(|| missing(id))?))).collect()
 }
 
 /// An object over its limit makes the fetch too large, as it would over any other link.

@@ -1,8 +1,8 @@
 //! Ways to the hub: adapters behind the [`Link`] port.
 //!
 //! ```text
-//! remote::Remote --git::fetch, git::push, watch--> stream::Stream <--makes-- stream::Connector (ssh::SystemSsh,
-//!                                                                                              builtin::Builtin)
+//! remote::Remote --gather, git::push, watch--> stream::Stream <--makes-- stream::Connector (ssh::SystemSsh,
+//!                                                                                          builtin::Builtin)
 //! file::FileLink --git::repository--------> a repository on a mounted file system
 //! ```
 //!
@@ -14,6 +14,7 @@ pub mod cancel;
 mod child;
 mod diagnosis;
 pub mod file;
+mod gather;
 mod patience;
 pub mod remote;
 pub mod ssh;

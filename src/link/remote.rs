@@ -18,6 +18,7 @@ use std::{
 };
 
 use super::{
+    gather::gather,
     stream::{Connector, Service, Stream, Version2},
     watch::Watch,
 };
@@ -53,6 +54,9 @@ pub struct Remote<C: Connector> {
     traits: HubTraits,
     conversation: Option<Conversation<C::Stream>>,
     watch: Watch<C::Stream>,
+    /// Where the branch stands, and where it stood at the listing before.
+    stands: Option<Oid>,
+    stood: Option<Oid>,
 }
 
 /// What goes on with one `git-upload-pack`.
@@ -79,7 +83,21 @@ impl<C: Connector> Remote<C> {
             traits,
             conversation: None,
             watch: Watch::default(),
+            stands: None,
+            stood: None,
         }
+    }
+
+    /// Goes on with what rested, or begins anew.
+    fn list_now(&mut self) -> Result<Listing> {
+        if let Some(held) = self.conversation.take_if(|conversation| conversation.is_resting) {
+            if let Some(listing) = self.list_again(held)? {
+                return Ok(listing);
+            }
+            self.close();
+        }
+        self.end_conversation();
+        self.list_anew()
     }
 
     /// Goes on with a conversation that rested; `None` if it cannot be believed any more.
@@ -151,14 +169,9 @@ impl<C: Connector> Remote<C> {
 
 impl<C: Connector> Link for Remote<C> {
     fn list(&mut self) -> Result<Listing> {
-        if let Some(held) = self.conversation.take_if(|conversation| conversation.is_resting) {
-            if let Some(listing) = self.list_again(held)? {
-                return Ok(listing);
-            }
-            self.close();
-        }
-        self.end_conversation();
-        self.list_anew()
+        let listing = self.list_now()?;
+        self.stood = self.stands.replace(listing.branch);
+        Ok(listing)
     }
 
     fn fetch(&mut self, want: Want<'_>, into: &mut dyn Quarantine) -> Result<()> {
@@ -166,19 +179,17 @@ impl<C: Connector> Link for Remote<C> {
             .conversation
             .take()
             .ok_or_else(|| Error::new(Reason::Bug, "a fetch from a hub that was not listed"))?;
-        let hub = &mut conversation.hub;
-        let fetched = match want {
-            Want::Whole(commit) => hub.fetch(&[commit], None, into),
-            Want::Tip { tip, have, .. } => hub.fetch(&[tip], have, into),
-            Want::Objects(ids) => hub.fetch(ids, None, into),
-        };
-        match fetched {
+        match gather(&mut conversation.hub, want, self.stood, into) {
             Ok(()) => {
                 self.conversation = Some(conversation);
                 Ok(())
             }
             Err(error) => Err(conversation.hub.into_stream().explain(error)),
         }
+    }
+
+    fn sends_all(&self) -> bool {
+        self.conversation.as_ref().is_some_and(|conversation| !conversation.hub.can_filter())
     }
 
     /// What goes wrong puts an end to what is known of the status ref, and so to the conversation.

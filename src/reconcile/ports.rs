@@ -68,7 +68,8 @@ pub trait Store {
 
 /// Objects that came over a link and are not accepted yet. Reads see the base generation as well.
 pub trait Quarantine: Objects {
-    /// Takes in one pack, thin ones too, and indexes it. At most [`limits::PACK_BYTES`](crate::api::limits) are read.
+    /// Takes in one pack and indexes it. A delta on an object that is not here is left out, with all that builds on it.
+    /// All packs together have at most [`limits::PACK_BYTES`](crate::api::limits).
     ///
     /// # Errors
     ///
@@ -144,6 +145,11 @@ pub trait Link {
     /// `CommitNotFound` if the hub does not have what is asked for by name; `PackInvalid` if it leaves out some of it;
     /// those of `list` and of [`Quarantine::ingest`].
     fn fetch(&mut self, want: Want<'_>, into: &mut dyn Quarantine) -> Result<()>;
+
+    /// Whether the hub sends more than a device reads, as it cannot leave out anything. Only after `list`.
+    fn sends_all(&self) -> bool {
+        false
+    }
 
     /// Sends the objects and moves the device's status ref from `old` to `new`, if it is still at `old`.
     ///

@@ -39,8 +39,10 @@
 //! A long range is taken in steps along the branch, each judged before the next one is looked at, so that what is kept in
 //! memory does not grow with its length.
 //!
-//! Read are commit objects, each at most [`COMMIT_BYTES`] long; of their trees those on the way to the device's
-//! folder, and that one where it changed; the charter, after its signatures. No other blob, and on a device no clock.
+//! Read are commit objects, each at most [`COMMIT_BYTES`] long; of their trees the root; where the signer may not change
+//! all that the device reads, those on the way to its folder as far as they changed, and that one where it changed; the
+//! charter, after its signatures. No other blob, and on a device no clock. A tree or a charter that is not here is no
+//! verdict: [`Unproven::Lacks`] names it, with all others that are lacking as far as that can be seen, to be fetched.
 //!
 //! A device keeps no history. Where a commit's parent is not there, the walk takes it for older than the floor: such is
 //! the parent of a side branch that left the branch before the floor. Whoever withholds objects can so hide what lies
@@ -53,6 +55,7 @@
 mod authority;
 mod going_back;
 mod history;
+mod lacks;
 mod painting;
 mod range;
 mod scope;
@@ -61,8 +64,9 @@ mod standing;
 use self::{
     authority::{Authority, Holder},
     history::History,
+    lacks::Noted,
     range::{Range, Steps},
-    scope::{Place, Scope},
+    scope::{Papers, Place, Scope},
 };
 use super::ports::Objects;
 use crate::{
@@ -78,6 +82,7 @@ use crate::{
 };
 
 pub use self::going_back::Permit;
+pub use self::lacks::Unproven;
 pub use self::standing::{Change, Followers, Standing, changes, signature};
 pub use crate::api::exchange::Policy;
 
@@ -137,7 +142,7 @@ impl Verified {
     }
 }
 
-/// Proves a tip, by the steps above.
+/// Proves a tip, by the steps above, where all objects are here.
 ///
 /// # Errors
 ///
@@ -146,6 +151,21 @@ impl Verified {
 /// `CharterRollback`, `ExchangeMismatch`, `Rewound`, `NotFastForward`, `RangeTooLong`; what is wrong with a charter's
 /// manifest; what reading the objects fails with.
 pub fn verify(tip: Oid, trust: &Trust<'_>, objects: &dyn Objects) -> Result<Verified> {
+    Ok(prove(tip, trust, objects)?)
+}
+
+/// Proves a tip where perhaps not all trees and papers are here that the proof needs; those of the tip and the root
+/// trees suffice for commits whose signers may change all that the device reads.
+///
+/// # Errors
+///
+/// [`Unproven`].
+pub fn prove(tip: Oid, trust: &Trust<'_>, objects: &dyn Objects) -> Result<Verified, Unproven> {
+    let objects = Noted::new(objects);
+    judge(tip, trust, &objects).map_err(|error| objects.unproven(error))
+}
+
+fn judge(tip: Oid, trust: &Trust<'_>, objects: &Noted<'_>) -> Result<Verified> {
     let mut history = History::new(objects, trust.reads);
     if let Some(floor) = trust.floor {
         // Step 1.
@@ -172,7 +192,9 @@ pub fn verify(tip: Oid, trust: &Trust<'_>, objects: &dyn Objects) -> Result<Veri
     }
     let policy = trust.policy.max(authority.policy().unwrap_or(Policy::Tip));
     let time = trust.floor.map_or(0, |floor| floor.time).max(trust.now.unwrap_or(0));
-    let mut judge = Judge { history, authority, tip, floor: trust.floor, policy, time, signer: Box::default() };
+    let floor = trust.floor;
+    let mut judge =
+        Judge { history, authority, tip, floor, policy, time, signer: Box::default(), lack: None, is_cut: false };
     match steps {
         Some(mut steps) => {
             while let Some(range) = steps.next(&mut judge.history)? {
@@ -181,7 +203,10 @@ pub fn verify(tip: Oid, trust: &Trust<'_>, objects: &dyn Objects) -> Result<Veri
         }
         None => judge.prove(tip)?,
     }
-    judge.accept(tree)
+    match judge.lack.take() {
+        Some(lack) => Err(lack),
+        None => judge.accept(tree),
+    }
 }
 
 /// Judges the commits of a line, one after the other.
@@ -195,6 +220,10 @@ struct Judge<'a> {
     time: i64,
     /// Who signed the last commit that was proven.
     signer: Box<str>,
+    /// What could not be judged for want of an object.
+    lack: Option<Error>,
+    /// What is lacking decides how the commits after it are judged.
+    is_cut: bool,
 }
 
 /// A commit and what it is compared with.
@@ -213,7 +242,35 @@ impl Judge<'_> {
     fn judge(&mut self, range: &Range) -> Result<()> {
         let line = range.line(&mut self.history)?;
         let proven = range.to_prove(&line, self.tip, self.policy, &mut self.history)?;
-        line.into_iter().try_for_each(|id| if proven.contains(&id) { self.prove(id) } else { self.pass(id) })
+        for id in line {
+            let judged = match proven.contains(&id) {
+                _ if self.is_cut => self.look_ahead(id),
+                true => self.prove(id),
+                false => self.pass(id),
+            };
+            self.is_cut |= self.put_off(judged)?;
+        }
+        Ok(())
+    }
+
+    /// Whether something could not be judged for want of an object. The proof goes on to find out what else is lacking.
+    fn put_off(&mut self, judged: Result<()>) -> Result<bool> {
+        let lacked = self.history.objects.has_lacked();
+        match judged {
+            Err(error) if lacked && !self.history.objects.is_full() => {
+                self.lack.get_or_insert(error);
+                Ok(true)
+            }
+            judged => judged.map(|()| false),
+        }
+    }
+
+    /// Behind a charter that is not here: those that follow will be read too.
+    fn look_ahead(&mut self, id: Oid) -> Result<()> {
+        let case = self.case(id)?;
+        let Papers { charter, signatures } = case.scope.papers;
+        let papers = charter.into_iter().chain(signatures).filter(|_| case.brings);
+        papers.into_iter().try_for_each(|leaf| self.history.objects.expect(leaf.id))
     }
 
     /// A commit that needs no proof: of it the charter counts, if it holds (step 5).
@@ -242,6 +299,7 @@ impl Judge<'_> {
         }
         let leaving: Option<Box<str>> = before.map(|root| root.name.into());
         self.follow(&case, at)?;
+        let mut rights = Ok(());
         self.signer = match (self.authority.holder(&key, at), leaving) {
             (_, Some(root)) => root,
             (Ok(holder), None) => {
@@ -251,13 +309,13 @@ impl Judge<'_> {
                 if resets && !holder.is_root() {
                     return Err(not_allowed(id, &key, holder.name, reset::PATH));
                 }
-                case.check_rights(&key, &holder, self.policy, &mut self.history)?;
+                rights = case.check_rights(&key, &holder, self.policy, &mut self.history);
                 holder.name.into()
             }
             (Err(distrust), None) => return Err(distrusted(id, &key, distrust, at)),
         };
         self.time = self.time.max(case.commit.date);
-        Ok(())
+        self.put_off(rights).map(|_| ())
     }
 
     /// Step 7: whether a commit changes the reset or its signatures. Under `tip` too it answers for itself alone: what

@@ -1,4 +1,4 @@
-//! A bare repository that the real git makes, and [`FileLink`] reads.
+//! A bare repository that the real git makes, and [`FileLink`] reads, or git's own programs serve.
 
 use std::{fs, path::PathBuf};
 
@@ -6,13 +6,14 @@ use giter_edge::{api::Oid, link::FileLink, reconcile::ports::Link};
 
 use crate::{
     link::Hub,
-    support::{git, git_oid},
+    support::{git, git_oid, pipe},
 };
 
 /// A bare repository, and a clone in which a publisher works.
 pub(crate) struct FileHub {
     bare: PathBuf,
     work: PathBuf,
+    is_served: bool,
 }
 
 impl FileHub {
@@ -23,13 +24,23 @@ impl FileHub {
         git(&folder, &["init", "-q", "--bare", "-b", "main", "hub.git"]);
         git(&folder, &["init", "-q", "-b", "none", "work"]);
         git(&work, &["remote", "add", "hub", "../hub.git"]);
-        Self { bare, work }
+        Self { bare, work, is_served: false }
+    }
+
+    /// An empty hub that git serves, and offers filters or not.
+    pub(crate) fn served(folder: PathBuf, filters: bool) -> Self {
+        let hub = Self { is_served: true, ..Self::new(folder) };
+        git(&hub.bare, &["config", "uploadpack.allowFilter", &filters.to_string()]);
+        hub
     }
 }
 
 impl Hub for FileHub {
     fn link(&self) -> Box<dyn Link + '_> {
-        Box::new(FileLink::open(&self.bare, "main", "refs/giter/status/dev").unwrap())
+        match self.is_served {
+            true => Box::new(pipe::link(self.bare.clone()).0),
+            false => Box::new(FileLink::open(&self.bare, "main", "refs/giter/status/dev").unwrap()),
+        }
     }
 
     fn commit(&mut self, branch: &str, files: &[(&str, &str)]) -> Oid {

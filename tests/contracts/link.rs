@@ -2,7 +2,7 @@
 
 use giter_edge::{
     api::{Oid, Reason, ledger::Generation, limits},
-    git::graph,
+    git::{graph, reads::Reads},
     reconcile::ports::{Link, NewObject, Quarantine, Store, Want},
 };
 
@@ -29,6 +29,9 @@ pub(crate) fn check<H: Hub, S: Store>(hub: &mut dyn FnMut() -> H, store: &mut dy
     a_listing_is_fresh_each_time(&mut hub());
     the_first_fetch_is_one_commit_deep(&mut hub(), &mut store());
     a_later_fetch_brings_every_commit_between(&mut hub(), &mut store());
+    what_others_read_is_not_needed(&mut hub(), &mut store());
+    single_objects_are_brought_by_name(&mut hub(), &mut store());
+    what_moved_here_from_elsewhere_is_brought(&mut hub(), &mut store());
     a_rewound_tip_is_brought_too(&mut hub(), &mut store());
     a_status_is_published_by_compare_and_swap(&mut hub());
     a_status_is_fetched_by_its_name(&mut hub(), &mut store());
@@ -37,23 +40,23 @@ pub(crate) fn check<H: Hub, S: Store>(hub: &mut dyn FnMut() -> H, store: &mut dy
 
 fn what_is_not_there_is_said(hub: &mut dyn Hub) {
     assert_eq!(hub.link().list().unwrap_err().reason(), Reason::RepositoryEmpty);
-    hub.commit("other", &[("file", "one")]);
+    hub.commit("other", &[("exchange.yaml", "one")]);
     assert_eq!(hub.link().list().unwrap_err().reason(), Reason::BranchNotFound);
 }
 
 fn a_listing_is_fresh_each_time(hub: &mut dyn Hub) {
-    let tips = [hub.commit("main", &[("file", "one")]), hub.commit("main", &[("file", "two")])];
+    let tips = [hub.commit("main", &[("exchange.yaml", "one")]), hub.commit("main", &[("exchange.yaml", "two")])];
     assert_ne!(tips[0], tips[1]);
     let mut seen = hub.link().list().unwrap();
     assert_eq!((seen.branch, seen.status), (tips[1], None));
-    let third = hub.commit("main", &[("file", "three")]);
+    let third = hub.commit("main", &[("exchange.yaml", "three")]);
     seen = hub.link().list().unwrap();
     assert_eq!(seen.branch, third);
 }
 
 fn the_first_fetch_is_one_commit_deep(hub: &mut dyn Hub, store: &mut dyn Store) {
-    let first = hub.commit("main", &[("file", "one")]);
-    let tip = hub.commit("main", &[("file", "two"), ("specs/dev/motd.yaml", "kind: File\n")]);
+    let first = hub.commit("main", &[("exchange.yaml", "one")]);
+    let tip = hub.commit("main", &[("exchange.yaml", "two"), ("specs/dev/motd.yaml", "kind: File\n")]);
     let mut link = hub.link();
     assert_eq!(link.list().unwrap().branch, tip);
     let mut quarantine = store.quarantine(&Generation::default()).unwrap();
@@ -64,8 +67,8 @@ fn the_first_fetch_is_one_commit_deep(hub: &mut dyn Hub, store: &mut dyn Store) 
 }
 
 fn a_later_fetch_brings_every_commit_between(hub: &mut dyn Hub, store: &mut dyn Store) {
-    hub.commit("main", &[("a", "before")]);
-    let have = hub.commit("main", &[("a", "one"), ("b", "same")]);
+    hub.commit("main", &[("specs/dev/a", "before")]);
+    let have = hub.commit("main", &[("specs/dev/a", "one"), ("specs/dev/b", "same")]);
     let mut link = hub.link();
     link.list().unwrap();
     let mut quarantine = store.quarantine(&Generation::default()).unwrap();
@@ -73,22 +76,82 @@ fn a_later_fetch_brings_every_commit_between(hub: &mut dyn Hub, store: &mut dyn 
     let base = quarantine.promote(have, device()).unwrap();
     link.close();
     drop(link);
-    let between = hub.commit("main", &[("a", "two"), ("b", "same")]);
-    let tip = hub.commit("main", &[("a", "three"), ("b", "same")]);
+    let between = hub.commit("main", &[("specs/dev/a", "two"), ("specs/dev/b", "same")]);
+    let tip = hub.commit("main", &[("specs/dev/a", "three"), ("specs/dev/b", "same")]);
     let mut link = hub.link();
     assert_eq!(link.list().unwrap().branch, tip);
     let mut quarantine = store.quarantine(&base).unwrap();
     link.fetch(reads(tip, Some(have)), &mut *quarantine).unwrap();
     assert_eq!(graph::lineage(&*quarantine, tip).unwrap().unwrap().parents, [between]);
     assert_eq!(graph::lineage(&*quarantine, between).unwrap().unwrap().parents, [have]);
-    assert_eq!(read(&*quarantine, between), ["two", "same"]);
+    let root = graph::lineage(&*quarantine, between).unwrap().unwrap().tree;
+    assert!(quarantine.has(root).unwrap(), "the root tree of a commit between is not there");
     assert_eq!(read(&*quarantine, tip), ["three", "same"]);
     quarantine.promote(tip, device()).unwrap();
 }
 
+/// Fetches a tip on top of what is there, and promotes it.
+fn advance(hub: &dyn Hub, store: &mut dyn Store, base: &Generation, tip: Oid, have: Option<Oid>) -> Generation {
+    let mut link = hub.link();
+    assert_eq!(link.list().unwrap().branch, tip);
+    let mut quarantine = store.quarantine(base).unwrap();
+    link.fetch(reads(tip, have), &mut *quarantine).unwrap();
+    quarantine.promote(tip, device()).unwrap()
+}
+
+fn what_others_read_is_not_needed(hub: &mut dyn Hub, store: &mut dyn Store) {
+    let files = |other, own| [("specs/dev/a", own), ("specs/other/a", other), ("specs/zone/deep/a", other)];
+    let (mut base, mut have) = (Generation::default(), None);
+    for (other, own) in [("one", "mine"), ("two", "mine"), ("two", "mine too"), ("three", "mine")] {
+        let tip = hub.commit("main", &files(other, own));
+        base = advance(hub, store, &base, tip, have);
+        let objects = store.objects(&base).unwrap();
+        let names = Reads::of(&*objects, tip, device()).unwrap().whole().unwrap();
+        assert_eq!(names.len(), 5, "commit, root, specs, folder, file: {names:?}");
+        have = Some(tip);
+    }
+}
+
+fn single_objects_are_brought_by_name(hub: &mut dyn Hub, store: &mut dyn Store) {
+    let tip = hub.commit("main", &[("specs/other/a", "one"), ("specs/other/b", "two")]);
+    let mut link = hub.link();
+    link.list().unwrap();
+    let mut quarantine = store.quarantine(&Generation::default()).unwrap();
+    link.fetch(reads(tip, None), &mut *quarantine).unwrap();
+    let named = |objects: &dyn Quarantine, tree| -> Vec<Oid> {
+        let data = graph::tree(objects, tree).unwrap();
+        graph::entries(tree, &data).map(|entry| entry.unwrap().id).collect()
+    };
+    let root = graph::lineage(&*quarantine, tip).unwrap().unwrap().tree;
+    let specs = named(&*quarantine, root)[0];
+    let other = named(&*quarantine, specs);
+    link.fetch(Want::Objects(&other), &mut *quarantine).unwrap();
+    let files = named(&*quarantine, other[0]);
+    assert_eq!(files.len(), 2);
+    link.fetch(Want::Objects(&files), &mut *quarantine).unwrap();
+    assert!(files.iter().all(|&file| quarantine.has(file).unwrap()));
+    let absent = snapshot(b"absent", &[])[0].id;
+    let error = link.fetch(Want::Objects(&[absent]), &mut *quarantine).unwrap_err();
+    assert_eq!(error.reason(), Reason::CommitNotFound);
+}
+
+fn what_moved_here_from_elsewhere_is_brought(hub: &mut dyn Hub, store: &mut dyn Store) {
+    let before = [("specs/dev/a", "mine"), ("specs/other/b", "other"), ("specs/other/folder/c", "deep")];
+    let have = hub.commit("main", &before);
+    let base = advance(hub, store, &Generation::default(), have, None);
+    // A hub takes this device for one that has all that was there before.
+    let after = [("specs/dev/a", "mine"), ("specs/dev/b", "other"), ("specs/dev/folder/c", "deep")];
+    let tip = hub.commit("main", &after);
+    let base = advance(hub, store, &base, tip, Some(have));
+    let renamed = hub.commit("main", &[("specs/gone/a", "mine")]);
+    let base = advance(hub, store, &base, renamed, Some(tip));
+    let back = hub.commit("main", &after);
+    advance(hub, store, &base, back, Some(renamed));
+}
+
 fn a_rewound_tip_is_brought_too(hub: &mut dyn Hub, store: &mut dyn Store) {
-    let old = hub.commit("main", &[("file", "one")]);
-    let have = hub.commit("main", &[("file", "two")]);
+    let old = hub.commit("main", &[("exchange.yaml", "one")]);
+    let have = hub.commit("main", &[("exchange.yaml", "two")]);
     let mut link = hub.link();
     link.list().unwrap();
     let mut quarantine = store.quarantine(&Generation::default()).unwrap();
@@ -104,7 +167,7 @@ fn a_rewound_tip_is_brought_too(hub: &mut dyn Hub, store: &mut dyn Store) {
 }
 
 fn a_status_is_published_by_compare_and_swap(hub: &mut dyn Hub) {
-    hub.commit("main", &[("file", "one")]);
+    hub.commit("main", &[("exchange.yaml", "one")]);
     let first = snapshot(b"status one", &[]);
     publish(hub, None, &first).unwrap();
     assert_eq!(hub.status(), Some(first[2].id));
@@ -118,7 +181,7 @@ fn a_status_is_published_by_compare_and_swap(hub: &mut dyn Hub) {
 }
 
 fn a_status_is_fetched_by_its_name(hub: &mut dyn Hub, store: &mut dyn Store) {
-    hub.commit("main", &[("file", "one")]);
+    hub.commit("main", &[("exchange.yaml", "one")]);
     let first = snapshot(b"status one", &[]);
     let second = snapshot(b"status two", &[first[2].id]);
     publish(hub, None, &first).unwrap();
@@ -132,7 +195,7 @@ fn a_status_is_fetched_by_its_name(hub: &mut dyn Hub, store: &mut dyn Store) {
 }
 
 fn what_the_hub_lacks_is_said(hub: &mut dyn Hub, store: &mut dyn Store) {
-    let tip = hub.commit("main", &[("file", "one")]);
+    let tip = hub.commit("main", &[("exchange.yaml", "one")]);
     let absent = snapshot(b"absent", &[])[2].id;
     let mut link = hub.link();
     link.list().unwrap();
@@ -152,10 +215,9 @@ fn publish(hub: &dyn Hub, old: Option<Oid>, objects: &[NewObject; 3]) -> giter_e
     link.publish(old, objects[2].id, objects)
 }
 
-/// The contents of all files of a commit, those of a folder before those of its subfolders.
+/// The contents of all files of a commit that the device reads: papers, then those of its folder and its subfolders.
 fn read(objects: &dyn Quarantine, commit: Oid) -> Vec<String> {
-    let tree = graph::lineage(objects, commit).unwrap().unwrap().tree;
-    let names = graph::below(objects, tree, &mut Default::default()).unwrap();
+    let names = Reads::of(objects, commit, device()).unwrap().whole().unwrap();
     let contents = names.iter().filter_map(|&(id, _)| objects.read(id, limits::OBJECT_BYTES).unwrap());
     let blobs = contents.filter(|object| object.kind == giter_edge::reconcile::ports::ObjectKind::Blob);
     blobs.map(|blob| String::from_utf8(blob.data).unwrap()).collect()

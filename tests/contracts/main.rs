@@ -15,6 +15,8 @@ mod disk;
 mod drivers;
 mod file_hub;
 
+use std::path::PathBuf;
+
 use giter_edge::{
     disk::FloorFile,
     git::{PackStore, pack},
@@ -61,8 +63,23 @@ fn pack_store() {
 
 #[test]
 fn file_link() {
+    hold(&file_hub::FileHub::new);
+}
+
+#[test]
+fn git_with_filters() {
+    hold(&|folder| file_hub::FileHub::served(folder, true));
+}
+
+#[test]
+fn git_without_filters() {
+    hold(&|folder| file_hub::FileHub::served(folder, false));
+}
+
+/// Holds a link to a hub in a folder to its contract.
+fn hold(hub: &dyn Fn(PathBuf) -> file_hub::FileHub) {
     let folder = tempfile::tempdir().unwrap();
-    let mut hubs = (0..).map(|n| file_hub::FileHub::new(folder.path().join(format!("hub-{n}"))));
+    let mut hubs = (0..).map(|n| hub(folder.path().join(format!("hub-{n}"))));
     let mut stores = (0..).map(|n| PackStore::open(&folder.path().join(format!("store-{n}"))).unwrap());
     link::check(&mut || hubs.next().unwrap(), &mut || stores.next().unwrap());
 }

@@ -10,7 +10,7 @@ use giter_edge::{
 };
 
 use crate::{
-    support::{blob, device, git, git_oid, reads, snapshot},
+    support::{FILE, blob, device, git, git_oid, reads, snapshot},
     thin::repository,
 };
 
@@ -41,7 +41,7 @@ fn a_repository_is_read_loose_packed_bare_cloned_and_shared() {
     let tip = *repository(&work, 3).last().unwrap();
     let check = |path: &Path, name: &str| {
         assert_eq!(list(path).unwrap(), Listing { branch: tip, status: None }, "{name}");
-        assert_eq!(fetch(path, &folder.path().join(name)).unwrap(), 12, "{name}");
+        assert_eq!(fetch(path, &folder.path().join(name)).unwrap(), 14, "{name}");
     };
     check(&work, "loose");
     git(folder.path(), &["clone", "-q", "--bare", "--no-local", "work", "bare.git"]);
@@ -88,14 +88,14 @@ fn a_damaged_hub_is_refused() {
     let work = folder.path().join("work");
     fs::create_dir(&work).unwrap();
     repository(&work, 1);
-    let id = git_oid(&work, &["rev-parse", "HEAD:3.yaml"]).to_string();
+    let id = git_oid(&work, &["rev-parse", "HEAD:specs/dev/3.yaml"]).to_string();
     let path = work.join(format!(".git/objects/{}/{}", &id[..2], &id[2..]));
     let sound = fs::read(&path).unwrap();
     fs::remove_file(&path).unwrap();
     assert_eq!(fetch(&work, &folder.path().join("a")).unwrap_err().reason(), Reason::PackInvalid);
     fs::write(&path, &sound[..sound.len() / 2]).unwrap();
     assert_eq!(fetch(&work, &folder.path().join("b")).unwrap_err().reason(), Reason::ProtocolError);
-    let other = git_oid(&work, &["rev-parse", "HEAD:4.yaml"]).to_string();
+    let other = git_oid(&work, &["rev-parse", "HEAD:specs/dev/4.yaml"]).to_string();
     fs::copy(work.join(format!(".git/objects/{}/{}", &other[..2], &other[2..])), path.with_extension("new")).unwrap();
     fs::rename(path.with_extension("new"), &path).unwrap();
     assert_eq!(fetch(&work, &folder.path().join("c")).unwrap_err().reason(), Reason::ProtocolError);
@@ -110,7 +110,8 @@ fn an_object_over_the_limit_is_refused_before_it_is_read() {
     let work = folder.path().join("work");
     fs::create_dir(&work).unwrap();
     git(&work, &["init", "-q", "-b", "main"]);
-    fs::write(work.join("image"), vec![0; limits::OBJECT_BYTES + 1]).unwrap();
+    fs::create_dir_all(work.join("specs/dev")).unwrap();
+    fs::write(work.join("specs/dev/image"), vec![0; limits::OBJECT_BYTES + 1]).unwrap();
     git(&work, &["add", "."]);
     git(&work, &["commit", "-q", "-m", "large"]);
     assert_eq!(fetch(&work, &folder.path().join("store")).unwrap_err().reason(), Reason::PackTooLarge);
@@ -165,7 +166,7 @@ fn a_published_status_is_gits_own() {
     let second = publish(folder.path(), Some(first), b"two").unwrap();
     assert_eq!(git_oid(folder.path(), &["rev-parse", STATUS]), second);
     git(folder.path(), &["fsck", "--strict", "--full"]);
-    assert_eq!(git(folder.path(), &["show", &format!("{STATUS}:file")]), b"two");
+    assert_eq!(git(folder.path(), &["show", &format!("{STATUS}:{FILE}")]), b"two");
     assert!(!folder.path().join(".git/logs").join(STATUS).exists());
 }
 

@@ -4,7 +4,7 @@ use std::{io::Read, path::Path};
 
 use giter_edge::{
     api::{Reason, Result, ledger::Generation, limits},
-    git::PackStore,
+    git::{PackStore, pack},
     reconcile::ports::Store,
 };
 
@@ -12,6 +12,7 @@ use crate::{
     support::{
         blob, device,
         packfile::{REF_DELTA, entry, number, sealed},
+        snapshot,
     },
     thin::{deep_one, repository, thin},
 };
@@ -127,7 +128,7 @@ fn a_chain_that_would_be_held_in_memory_is_refused() {
 }
 
 #[test]
-fn a_chain_named_by_objects_is_refused_too() {
+fn a_chain_named_by_objects_is_left_out() {
     let times = 63;
     let result = times as u64 * 65536 + 1;
     let mut forge = Forge::new();
@@ -139,7 +140,67 @@ fn a_chain_named_by_objects_is_refused_too() {
         forge.entry(REF_DELTA, delta.len() as u64, base.id.as_bytes(), &delta);
         content = [content[..65536].repeat(times), vec![link as u8]].concat();
     }
-    assert_refused(&forge.seal(), Reason::PackTooLarge);
+    let folder = tempfile::tempdir().unwrap();
+    ingest(folder.path(), &mut forge.seal().as_slice()).unwrap();
+}
+
+/// A delta that says its sizes and keeps nothing of its base.
+fn anew(base: usize, text: &str) -> Vec<u8> {
+    [&number(base as u64)[..], &number(text.len() as u64), &[text.len() as u8], text.as_bytes()].concat()
+}
+
+#[test]
+fn deltas_on_what_is_not_here_are_left_out_and_the_rest_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = PackStore::open(folder.path()).unwrap();
+    let known = snapshot(b"known", &[]);
+    let mut quarantine = store.quarantine(&Generation::default()).unwrap();
+    quarantine.ingest(&mut pack::write(&known).unwrap().as_slice()).unwrap();
+    let base = quarantine.promote(known[2].id, device()).unwrap();
+
+    let (foreign, here) = (blob(&[7; 200]).id, known[0].id);
+    let mut forge = Forge::new();
+    let lost = forge.entry(REF_DELTA, anew(200, "lost").len() as u64, foreign.as_bytes(), &anew(200, "lost"));
+    let first = forge.blob(b"first");
+    let lost_too = forge.delta(lost, &anew(4, "lost too"));
+    let second = forge.delta(first, &anew(5, "second"));
+    forge.delta(lost_too, &anew(8, "and this"));
+    forge.entry(REF_DELTA, anew(5, "third").len() as u64, here.as_bytes(), &anew(5, "third"));
+    forge.blob(&[9; 3000]);
+    forge.delta(second, &anew(6, "fourth"));
+    forge.entry(REF_DELTA, anew(200, "gone").len() as u64, foreign.as_bytes(), &anew(200, "gone"));
+    let mut quarantine = store.quarantine(&base).unwrap();
+    quarantine.ingest(&mut forge.seal().as_slice()).unwrap();
+    for text in ["first", "second", "third", "fourth"] {
+        let object = blob(text.as_bytes());
+        assert_eq!(quarantine.read(object.id, 100).unwrap(), Some(object.object), "{text}");
+    }
+    for text in ["lost", "lost too", "and this", "gone"] {
+        assert!(!quarantine.has(blob(text.as_bytes()).id).unwrap(), "{text}");
+    }
+    assert!(quarantine.has(blob(&[9; 3000]).id).unwrap());
+
+    // A pack of nothing else is as an empty one, and what is malformed in it is refused all the same.
+    let mut forge = Forge::new();
+    forge.entry(REF_DELTA, anew(200, "lost").len() as u64, foreign.as_bytes(), &anew(200, "lost"));
+    let sound = forge.seal();
+    quarantine.ingest(&mut sound.as_slice()).unwrap();
+    let mut damaged = sound.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    assert_eq!(quarantine.ingest(&mut damaged.as_slice()).unwrap_err().reason(), Reason::PackInvalid);
+    let trailing = [&sound[..], b"x"].concat();
+    assert_eq!(quarantine.ingest(&mut trailing.as_slice()).unwrap_err().reason(), Reason::PackInvalid);
+}
+
+#[test]
+fn packs_are_bounded_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = PackStore::open(folder.path()).unwrap();
+    let mut quarantine = store.quarantine(&Generation::default()).unwrap();
+    let blobs: Vec<_> = (0..limits::PACK_OBJECTS / 2 + 1).map(|at| blob(at.to_string().as_bytes())).collect();
+    let whole = pack::write(&blobs).unwrap();
+    quarantine.ingest(&mut whole.as_slice()).unwrap();
+    assert_eq!(quarantine.ingest(&mut whole.as_slice()).unwrap_err().reason(), Reason::PackTooLarge);
 }
 
 #[test]

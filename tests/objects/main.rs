@@ -5,5 +5,6 @@ mod support;
 
 mod damage;
 mod file_link;
+mod gather;
 mod hostile;
 mod thin;

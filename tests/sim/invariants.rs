@@ -6,17 +6,16 @@
 use giter_edge::{
     api::{DeviceStatus, Oid, Reason, board::LedState, ledger::Record, object::Object},
     codec::{commit, status},
-    git::graph,
+    git::{graph, reads::Reads},
     reconcile::{
         goal::Step,
-        ports::Objects,
         report,
         tick::{Published, Reach, Tick},
     },
 };
 
 use crate::{
-    publisher::{Publisher, Wish, differences},
+    publisher::{DEVICE, Publisher, Wish, differences},
     world::{
         Deed, Done, Durable, Shared, World, floor,
         hub::{BRANCH, Hub},
@@ -87,7 +86,7 @@ impl Watch {
         for Deed { done, durable } in std::mem::take(&mut world.deeds) {
             self.is_not_behind(&durable.record, publisher);
             match done {
-                Done::Step(step) => is_asked_for(&step, &durable, publisher),
+                Done::Step(step) => is_asked_for(&step, &durable, self.is_damaged, publisher),
                 Done::Pushed { commit } => self.is_next(commit, &durable.record, &world.hub),
             }
         }
@@ -161,10 +160,9 @@ impl Watch {
         if let Some(tip) = record.tip.as_ref().filter(|_| !self.is_damaged) {
             let objects = store::load(&world.disk, &record.generation);
             let objects = objects.unwrap_or_else(|| panic!("objects: a pack of {} is damaged", tip.commit.short()));
-            let names = graph::below(&objects, tip.tree, &mut Default::default()).expect("objects: a tree is damaged");
-            for id in names.iter().map(|(id, _)| *id).chain([tip.commit]) {
-                assert!(objects.has(id).unwrap(), "objects: {id} is missing");
-            }
+            let reads = Reads::of(&objects, tip.commit, &DEVICE.parse().unwrap()).expect("objects: a tree is damaged");
+            assert!(reads.is_whole(), "objects: {reads:?} is not whole");
+            assert_eq!(reads.there.len(), objects.0.len(), "bounded: the store has more than the device reads");
         }
         record
     }
@@ -222,18 +220,23 @@ fn is_heartbeat(commit: Oid, hub: &Hub) -> bool {
     parents(commit, hub).first().is_some_and(|before| digest(*before) == digest(commit))
 }
 
-/// A step on the board belongs to a tip that was durable when it was taken.
-fn is_asked_for(step: &Step, durable: &Durable, publisher: &Publisher) {
+/// A step on the board belongs to a tip that was durable when it was taken: to the newest, or to the one before where
+/// that one is damaged. Its objects may be there again, and the device not have come so far as to know.
+fn is_asked_for(step: &Step, durable: &Durable, is_damaged: bool, publisher: &Publisher) {
     let Durable { record, tip_is_whole, previous_is_whole } = durable;
-    let tip = match &record.previous {
-        _ if *tip_is_whole => record.tip.as_ref(),
-        Some((previous, _)) if *previous_is_whole => Some(previous),
-        _ => None,
-    };
-    let tip = tip.unwrap_or_else(|| panic!("durable: `{step}` while no tip was"));
-    let (_, wishes) = publisher.sound.iter().find(|(commit, _)| *commit == tip.commit).unwrap();
+    let tip = record.tip.as_ref().filter(|_| *tip_is_whole);
+    let may_be_previous = *previous_is_whole && (tip.is_none() || is_damaged);
+    let previous = record.previous.as_ref().filter(|_| may_be_previous).map(|(previous, _)| previous);
+    let tips: Vec<_> = tip.into_iter().chain(previous).map(|tip| tip.commit).collect();
+    assert!(!tips.is_empty(), "durable: `{step}` while no tip was");
+    let wishes = |tip: &Oid| &publisher.sound.iter().find(|(commit, _)| commit == tip).unwrap().1;
+    let is_right = tips.iter().any(|tip| is_wished(step, wishes(tip)));
+    assert!(is_right, "durable: `{step}` is not what the tips {tips:?} ask for");
+}
+
+fn is_wished(step: &Step, wishes: &[Wish]) -> bool {
     let asks = |test: &dyn Fn(&Wish) -> bool| wishes.iter().any(test);
-    let is_right = match step {
+    match step {
         Step::WriteFile { path, content, .. } => {
             let bytes = |text: &str| text.as_bytes() == &**content;
             asks(&|wish| matches!(*wish, Wish::File(_, at, text) if at == path.as_str() && bytes(text)))
@@ -249,8 +252,7 @@ fn is_asked_for(step: &Step, durable: &Durable, publisher: &Publisher) {
                 |wish: &Wish| if let Wish::Led(_, at, value) = *wish { (*at == **led).then_some(value) } else { None };
             *state == LedState::Brightness(wishes.iter().find_map(value).unwrap_or(0))
         }
-    };
-    assert!(is_right, "durable: `{step}` is not what the tip {} asks for: {wishes:?}", tip.commit.short());
+    }
 }
 
 /// The store holds what the record names, and nothing else.

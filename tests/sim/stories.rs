@@ -4,7 +4,6 @@ use giter_edge::{
     api::{
         Reason,
         board::Level::{High, Low},
-        limits,
     },
     reconcile::tick::{Published, Reach},
 };
@@ -354,11 +353,10 @@ fn reboots_in_between() {
 
 #[test]
 fn many_changes_leave_the_disk_bounded() {
-    const CONTENTS: [&str; 13] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"];
+    const CONTENTS: [&str; 5] = ["0", "1", "2", "3", "4"];
     every_fault(|run| {
         for (at, content) in CONTENTS.into_iter().enumerate() {
-            // Here the packs are rewritten into one.
-            if at == limits::PACKS {
+            if at == CONTENTS.len() - 1 {
                 run.begin();
             }
             run.publish(&[File("motd", "/etc/motd", content)]);

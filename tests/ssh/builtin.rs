@@ -15,6 +15,7 @@ use giter_edge::{
     codec::config::SshClient,
     link::{BuiltinLink, Cancel, SshConfig},
     reconcile::ports::ObjectKind,
+    reconcile::ports::Want,
 };
 
 use super::{
@@ -24,7 +25,6 @@ use super::{
         sshd::{Options, Server, Sshd, run, traffic, url},
     },
     object, reason, status,
-    support::reads,
     way::Way,
 };
 
@@ -49,7 +49,7 @@ fn a_conversation_takes_one_connection() {
         let (sshd, hub) = (way.start(), Hub::with_files(20));
         let mut link = way.link(way.config(&sshd, &hub.path()));
         let tip = link.list().unwrap().branch;
-        link.fetch(reads(tip, None), &mut Recorder::default()).unwrap();
+        link.fetch(Want::Whole(tip), &mut Recorder::default()).unwrap();
         let (new, objects) = status(None, "one");
         link.publish(None, new, &objects).unwrap();
         assert_eq!(hub.value(STATUS), Some(new));
@@ -229,7 +229,7 @@ fn a_server_that_makes_new_keys_again_and_again() {
     let mut link = WAY.link(WAY.config(&sshd, &hub.path()));
     let tip = link.list().unwrap().branch;
     let mut pack = Recorder::default();
-    link.fetch(reads(tip, None), &mut pack).unwrap();
+    link.fetch(Want::Whole(tip), &mut pack).unwrap();
     assert!(pack.0.len() > 100_000);
     let (new, mut objects) = status(None, "one");
     objects.push(object(ObjectKind::Blob, noise));

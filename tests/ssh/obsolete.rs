@@ -11,7 +11,9 @@ use crate::common::{
 
 /// A server with these lines of configuration takes the first one's place.
 fn configured(config: &'static str) -> impl Fn(&World) {
-    move |world| served_by(Sshd::with(&Options { server: WAY.server, config, accept_env: true, ..Options::default() }), world)
+    move |world| {
+        served_by(Sshd::with(&Options { server: WAY.server, config, accept_env: true, ..Options::default() }), world)
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![allow(dead_code)]
 
 pub(crate) mod packfile;
+pub(crate) mod pipe;
 
 use std::{
     path::Path,
@@ -15,6 +16,9 @@ use giter_edge::{
     git::pack,
     reconcile::ports::{NewObject, Object, ObjectKind, Want},
 };
+
+/// The file of a [`snapshot`].
+pub(crate) const FILE: &str = "exchange.yaml";
 
 /// The device that reads.
 pub(crate) fn device() -> &'static DeviceId {
@@ -55,10 +59,10 @@ pub(crate) fn commit(tree: Oid, parents: &[Oid], message: &str) -> NewObject {
     object(ObjectKind::Commit, text.as_bytes())
 }
 
-/// A commit of one file, with all its objects: blob, tree, commit.
+/// A commit of one file, with all its objects: blob, tree, commit. It is a file that every device reads.
 pub(crate) fn snapshot(content: &[u8], parents: &[Oid]) -> [NewObject; 3] {
     let blob = blob(content);
-    let tree = tree(&[("100644", "file", blob.id)]);
+    let tree = tree(&[("100644", FILE, blob.id)]);
     let commit = commit(tree.id, parents, "snapshot");
     [blob, tree, commit]
 }

@@ -182,10 +182,17 @@ fn resources(mut view: View) -> Vec<Check> {
 fn hub(config: &Config) -> Result<String> {
     let mut link = link::open(&device::link_settings(config)?, Default::default(), device::cancel()?)?;
     let listing = link.list();
+    let sends_all = link.sends_all();
     link.close();
     let listing = listing?;
     status_ref(config, listing.status)?;
-    Ok(format!("{} is at {}", config.link.branch, listing.branch.short()))
+    let found = format!("{} is at {}", config.link.branch, listing.branch.short());
+    Ok(match sends_all {
+        true => {
+            format!("{found}; it sends what other devices read, too: there, git config uploadpack.allowFilter true")
+        }
+        false => found,
+    })
 }
 
 /// Whether the status ref is where this device left it. An agent at work records a status before it pushes it, so the

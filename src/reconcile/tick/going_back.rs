@@ -1,7 +1,7 @@
 //! A tip that does not go forward is followed all the same where a root's reset at it says so: steps 10 and 11 of
 //! [`verify`](crate::reconcile::verify).
 
-use super::{Agent, Ports};
+use super::{Agent, Ports, sync::prove_with};
 use crate::{
     api::{Class, Error, Oid, Reason, Result, ledger::Accepted},
     reconcile::{
@@ -46,7 +46,8 @@ impl Agent {
             fetched => fetched?,
         }
         ports.link.fetch(self.want(tip, Some(commit)), &mut *quarantine)?;
-        let verified = match permit.verify(tip, &self.trust(), &*quarantine) {
+        let proven = prove_with(ports.link, &mut *quarantine, |objects| permit.prove(tip, &self.trust(), objects));
+        let verified = match proven {
             Err(why) if matches!(why.reason(), Reason::NotFastForward | Reason::Rewound) => {
                 return Err(not_allowed(refusal, why));
             }

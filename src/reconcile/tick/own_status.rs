@@ -7,7 +7,12 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Agent, Ports, going_back::may_be_allowed, recover::gone, sync::with_tip};
+use super::{
+    Agent, Ports,
+    going_back::may_be_allowed,
+    recover::gone,
+    sync::{prove_with, with_tip},
+};
 use crate::{
     api::{
         Error, Oid, Reason, Result,
@@ -18,7 +23,7 @@ use crate::{
         chain::Own,
         decode::decode,
         ports::{Listing, Want},
-        verify::verify,
+        verify::prove,
     },
 };
 
@@ -99,7 +104,8 @@ impl Agent {
         let floor = self.record.tip.as_ref().map(|tip| tip.commit);
         let mut quarantine = ports.store.quarantine(&self.record.generation)?;
         ports.link.fetch(self.want(tip, floor), &mut *quarantine).map_err(|error| gone(tip, error))?;
-        let verified = match verify(tip, &self.trust(), &*quarantine) {
+        let proven = prove_with(ports.link, &mut *quarantine, |objects| prove(tip, &self.trust(), objects));
+        let verified = match proven {
             Ok(verified) => verified,
             // What the record has is the later one.
             Err(error) if error.reason() == Reason::Rewound => {

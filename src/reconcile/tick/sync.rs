@@ -12,8 +12,8 @@ use crate::{
         approval,
         chain::Own,
         decode::decode,
-        ports::{Board, Objects, Want},
-        verify::{Permit, Reads, Trust, Verified, verify},
+        ports::{Board, Link, Objects, Quarantine, Want},
+        verify::{Permit, Reads, Trust, Unproven, Verified, prove},
     },
 };
 
@@ -56,7 +56,7 @@ impl Agent {
         let fetched = ports.link.fetch(self.want(tip, floor), &mut *quarantine);
         let is_there = fetched.is_ok();
         let judged = fetched.and_then(|()| {
-            let verified = verify(tip, &self.trust(), &*quarantine)?;
+            let verified = prove_with(ports.link, &mut *quarantine, |objects| prove(tip, &self.trust(), objects))?;
             self.judge(verified, &*quarantine, &ports.seal.key(), ports.board)
         });
         match judged {
@@ -169,6 +169,21 @@ impl Agent {
         self.save(ports, record)?;
         self.sweep(ports);
         Ok(())
+    }
+}
+
+/// Proves a tip, and fetches what the proof lacks until it is found or the tip is refused. Each time something is
+/// brought that was not there, within the bounds of the quarantine.
+pub(super) fn prove_with(
+    link: &mut dyn Link,
+    quarantine: &mut dyn Quarantine,
+    prove: impl Fn(&dyn Objects) -> Result<Verified, Unproven>,
+) -> Result<Verified> {
+    loop {
+        match prove(&*quarantine) {
+            Err(Unproven::Lacks(ids, _)) => link.fetch(Want::Objects(&ids), quarantine)?,
+            proven => return Ok(proven?),
+        }
     }
 }
 

@@ -4,8 +4,9 @@ use super::{
     Reads, Trust, Verified,
     authority::{Authority, blob},
     history::History,
+    lacks::{Noted, Unproven},
+    prove,
     scope::Resets,
-    verify,
 };
 use crate::{
     api::{DeviceId, Error, Oid, Reason, Reset, Result, ledger::Accepted, limits},
@@ -31,7 +32,8 @@ impl Permit {
     /// `PackInvalid` if the tip is not there; `UntrustedKey`, `ExchangeMismatch`, `DeviceNotFound`, `Rewound`; what is
     /// wrong with the manifest; what reading the objects fails with.
     pub fn at(tip: Oid, trust: &Trust<'_>, objects: &dyn Objects) -> Result<Option<Self>> {
-        let mut history = History::new(objects, trust.reads);
+        let noted = Noted::new(objects);
+        let mut history = History::new(&noted, trust.reads);
         let missing = || Error::new(Reason::PackInvalid, format!("the tip {} was not sent", tip.short()));
         let commit = history.commit(tip)?.cloned().ok_or_else(missing)?;
         let resets = history.scope_of_tree(commit.tree)?.resets;
@@ -74,17 +76,20 @@ impl Permit {
     ///
     /// # Errors
     ///
-    /// Those of [`verify`].
-    pub fn verify(&self, tip: Oid, trust: &Trust<'_>, objects: &dyn Objects) -> Result<Verified> {
+    /// Those of [`prove`].
+    pub fn prove(&self, tip: Oid, trust: &Trust<'_>, objects: &dyn Objects) -> Result<Verified, Unproven> {
         let Reset { commit, serial, .. } = self.reset;
         let known = match trust.floor {
             Some(floor) => floor.clone(),
-            None => verify(commit, trust, objects)?.accepted().clone(),
+            None => prove(commit, trust, objects)?.accepted().clone(),
         };
         let missing = || Error::new(Reason::PackInvalid, format!("commit {} was not sent", commit.short()));
-        let tree = History::new(objects, trust.reads).commit(commit)?.ok_or_else(missing)?.tree;
+        let noted = Noted::new(objects);
+        let mut history = History::new(&noted, trust.reads);
+        let read = history.commit(commit).and_then(|commit| Ok(commit.ok_or_else(missing)?.tree));
+        let tree = read.map_err(Unproven::Refused)?;
         let floor = Accepted { commit, tree, reset: serial, ..known };
-        verify(tip, &Trust { floor: Some(&floor), previous: None, ..*trust }, objects)
+        prove(tip, &Trust { floor: Some(&floor), previous: None, ..*trust }, objects)
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     Reads,
+    lacks::Noted,
     painting::Painting,
     scope::{self, Leaf, Scope},
 };
@@ -14,19 +15,19 @@ use crate::{
         pubkey::PublicKey,
         sshsig,
     },
-    reconcile::ports::{ObjectKind, Objects},
+    reconcile::ports::{ObjectKind, Objects as _},
 };
 
 /// The commits, and of them what was read last.
 pub(super) struct History<'a> {
-    pub(super) objects: &'a dyn Objects,
+    pub(super) objects: &'a Noted<'a>,
     pub(super) reads: Reads<'a>,
     commits: Recent<Option<Commit>>,
     scopes: Recent<Scope>,
 }
 
 impl<'a> History<'a> {
-    pub(super) fn new(objects: &'a dyn Objects, reads: Reads<'a>) -> Self {
+    pub(super) fn new(objects: &'a Noted<'a>, reads: Reads<'a>) -> Self {
         let (commits, scopes) = (Recent::of_at_most(limits::RECENT_NAMES), Recent::of_at_most(limits::RECENT_TREES));
         Self { objects, reads, commits, scopes }
     }
@@ -67,7 +68,7 @@ impl<'a> History<'a> {
         if let Some(scope) = self.scopes.get(tree) {
             return Ok(*scope);
         }
-        let scope = Scope::of_tree(self.objects, tree, self.reads)?;
+        let scope = Scope::of_tree(self.objects, tree)?;
         self.scopes.put(tree, scope, 1);
         Ok(scope)
     }
@@ -133,7 +134,7 @@ impl<'a> History<'a> {
 
     /// The bytes of a commit object; `None` if it is not there.
     fn bytes(&self, id: Oid) -> Result<Option<Vec<u8>>> {
-        match self.objects.read(id, limits::COMMIT_BYTES) {
+        match self.objects.beneath().read(id, limits::COMMIT_BYTES) {
             Ok(Some(object)) if object.kind == ObjectKind::Commit => Ok(Some(object.data)),
             Ok(Some(_)) => Err(bad_commit(id, "it is another kind of object")),
             // An annotated tag is none of the kinds that are read.

@@ -1,7 +1,7 @@
 //! What of a tree is read, and what two of them differ in.
 //!
-//! Of every commit only the trees on the way to a device's folder are read; the folder itself only where it changed
-//! and the signer may not change all of it.
+//! Of every commit only the root tree is read; the trees on the way to a device's folder only as far as they changed,
+//! and only where the signer may not change all that is in the folder.
 
 use std::collections::BTreeMap;
 
@@ -38,13 +38,15 @@ pub(super) struct Resets {
     pub(super) signatures: Option<Leaf>,
 }
 
-/// Everything in a tree that is read.
+/// What a root tree has of that which is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Scope {
     pub(super) papers: Papers,
     pub(super) resets: Resets,
-    /// The folder that is read.
-    pub(super) folder: Option<Leaf>,
+    /// The tree itself.
+    root: Option<Leaf>,
+    /// The folder of the specs.
+    specs: Option<Leaf>,
 }
 
 impl Scope {
@@ -52,18 +54,15 @@ impl Scope {
     ///
     /// # Errors
     ///
-    /// `PackInvalid` if a tree on the way is missing, `BadTreeEntry` if one is malformed.
-    pub(super) fn of_tree(objects: &dyn Objects, root: Oid, reads: Reads<'_>) -> Result<Self> {
+    /// `PackInvalid` if the tree is missing, `BadTreeEntry` if it is malformed.
+    pub(super) fn of_tree(objects: &dyn Objects, root: Oid) -> Result<Self> {
         let names = [charter::PATH, charter::SIGNATURE_PATH, reset::PATH, reset::SIGNATURE_PATH, SPECS];
         let [charter, charter_signatures, reset, reset_signatures, specs] = find(objects, root, names)?;
-        let folder = match reads {
-            Reads::Device(device) => below(objects, specs, device.as_str())?,
-            Reads::Everything => Some(Leaf { kind: EntryKind::Folder, id: root }),
-        };
         Ok(Self {
             papers: Papers { charter, signatures: charter_signatures },
             resets: Resets { reset, signatures: reset_signatures },
-            folder,
+            root: Some(Leaf { kind: EntryKind::Folder, id: root }),
+            specs,
         })
     }
 }
@@ -74,18 +73,16 @@ impl Scope {
 ///
 /// Those of [`Scope::of_tree`].
 pub(super) fn at(objects: &dyn Objects, root: Oid, path: &str) -> Result<Option<Leaf>> {
-    below(objects, Some(Leaf { kind: EntryKind::Folder, id: root }), path)
+    let root = Leaf { kind: EntryKind::Folder, id: root };
+    path.split('/').try_fold(Some(root), |leaf, name| inside(objects, leaf, name))
 }
 
-fn below(objects: &dyn Objects, folder: Option<Leaf>, path: &str) -> Result<Option<Leaf>> {
-    let mut leaf = folder;
-    for name in path.split('/') {
-        leaf = match leaf {
-            Some(Leaf { kind: EntryKind::Folder, id }) => find(objects, id, [name])?[0],
-            _ => None,
-        };
+/// What stands in a folder under a name.
+fn inside(objects: &dyn Objects, folder: Option<Leaf>, name: &str) -> Result<Option<Leaf>> {
+    match folder {
+        Some(Leaf { kind: EntryKind::Folder, id }) => Ok(find(objects, id, [name])?[0]),
+        _ => Ok(None),
     }
-    Ok(leaf)
 }
 
 /// The entries of these names.
@@ -131,18 +128,35 @@ pub(super) struct Place {
 ///
 /// `TooMany` if there is more to compare than is compared; `PackInvalid`, `BadTreeEntry`.
 pub(super) fn places(objects: &dyn Objects, reads: Reads<'_>, before: &[Scope], now: &Scope) -> Result<Vec<Place>> {
-    let before = before.iter().map(|before| before.folder).collect();
-    let (mut places, mut left) = (Vec::new(), limits::CHANGED_ENTRIES);
-    let path = match reads {
-        Reads::Device(device) => format!("{SPECS}/{device}"),
-        Reads::Everything => String::new(),
+    let place = |path: &str, side: fn(&Scope) -> Option<Leaf>| Place {
+        path: path.into(),
+        now: side(now),
+        before: before.iter().map(side).collect(),
     };
-    let mut open = vec![Place { path, now: now.folder, before }];
+    match reads {
+        Reads::Device(device) => {
+            let mut place = place(SPECS, |scope| scope.specs);
+            for name in device.as_str().split('/') {
+                if place.is_unchanged() {
+                    break;
+                }
+                place = place.inside(objects, name)?;
+            }
+            Ok(Some(place).filter(|place| !place.is_unchanged()).into_iter().collect())
+        }
+        Reads::Everything => folders(objects, place("", |scope| scope.root)),
+    }
+}
+
+/// The places below the root.
+fn folders(objects: &dyn Objects, root: Place) -> Result<Vec<Place>> {
+    let (mut places, mut left) = (Vec::new(), limits::CHANGED_ENTRIES);
+    let mut open = vec![root];
     while let Some(place) = open.pop() {
         if place.is_unchanged() {
             continue;
         }
-        if matches!(reads, Reads::Device(_)) || !place.is_folder() {
+        if !place.is_folder() {
             places.push(place);
             continue;
         }
@@ -196,6 +210,14 @@ impl Place {
             open.extend(place.open(objects, &mut left)?);
         }
         Ok(())
+    }
+
+    /// What stands in it under a name. Each side is read, even if another one is missing.
+    fn inside(&self, objects: &dyn Objects, name: &str) -> Result<Self> {
+        let sides: Vec<_> = self.sides().map(|side| inside(objects, side, name)).collect();
+        let mut sides = sides.into_iter().collect::<Result<Vec<_>>>()?;
+        let before = sides.split_off(1);
+        Ok(Self { path: format!("{}/{name}", self.path), now: sides[0], before })
     }
 
     fn sides(&self) -> impl Iterator<Item = Option<Leaf>> {

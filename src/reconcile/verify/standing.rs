@@ -9,6 +9,7 @@ use super::{
     authority::{Authority, blob, short_digest},
     distrusted,
     history::History,
+    lacks::Noted,
     scope::{Papers, Place, Scope, places},
     verify,
 };
@@ -64,7 +65,7 @@ impl<'a> Standing<'a> {
     ///
     /// # Errors
     ///
-    /// `DeviceNotFound` if the reset does not name one of them; those of [`Permit::at`] and [`Permit::verify`].
+    /// `DeviceNotFound` if the reset does not name one of them; those of [`Permit::at`] and [`Permit::prove`].
     pub fn go_back(&self, tip: Oid, followers: &Followers, now: i64) -> Result<Option<Verified>> {
         let Followers { devices, exchange, seen } = followers;
         let Some(floor) = self.floor.clone() else { return Ok(None) };
@@ -74,7 +75,7 @@ impl<'a> Standing<'a> {
             let trust = Trust { exchange: exchange.as_ref(), ..everything(Some(&floor), self.keyring, now) };
             let Some(permit) = Permit::at(tip, &trust, self.objects)? else { return Ok(None) };
             devices.iter().try_for_each(|device| permit.check_names(device))?;
-            verified = Some(permit.verify(tip, &trust, self.objects)?);
+            verified = Some(permit.prove(tip, &trust, self.objects)?);
         }
         Ok(verified)
     }
@@ -85,7 +86,7 @@ impl<'a> Standing<'a> {
     ///
     /// `UnsignedCommit`, `BadSignature`, `UnsupportedKey`, `UntrustedKey`, `KeyNotValid`, `BadCommit`.
     pub fn vouches(&self, commit: Oid, at: i64) -> Result<()> {
-        let key = History::new(self.objects, Reads::Everything).signature(commit)?;
+        let key = History::new(&Noted::new(self.objects), Reads::Everything).signature(commit)?;
         self.authority.holder(&key, at).map_err(|distrust| distrusted(commit, &key, distrust, at))?;
         Ok(())
     }
@@ -122,7 +123,7 @@ pub struct Change {
 ///
 /// `TooMany` if there is more to compare than is compared; `PackInvalid`, `BadTreeEntry`.
 pub fn changes(before: Option<Oid>, now: Oid, objects: &dyn Objects) -> Result<Vec<Change>> {
-    let scope = |tree| Scope::of_tree(objects, tree, Reads::Everything);
+    let scope = |tree| Scope::of_tree(objects, tree);
     let before = before.map_or(Ok(Scope::default()), scope)?;
     let change = |place: Place| {
         let mut files = Vec::new();
@@ -141,7 +142,7 @@ pub fn changes(before: Option<Oid>, now: Oid, objects: &dyn Objects) -> Result<V
 ///
 /// `UnsignedCommit`, `BadSignature`, `UnsupportedKey`; `BadCommit` if it is none, or is not there.
 pub fn signature(commit: Oid, objects: &dyn Objects) -> Result<PublicKey> {
-    History::new(objects, Reads::Everything).signature(commit)
+    History::new(&Noted::new(objects), Reads::Everything).signature(commit)
 }
 
 fn everything<'a>(floor: Option<&'a Accepted>, keyring: &'a Keyring, now: Option<i64>) -> Trust<'a> {
@@ -149,6 +150,7 @@ fn everything<'a>(floor: Option<&'a Accepted>, keyring: &'a Keyring, now: Option
 }
 
 fn accepted(tip: Oid, keyring: &Keyring, objects: &dyn Objects) -> Result<Accepted> {
+    let objects = &Noted::new(objects);
     let mut history = History::new(objects, Reads::Everything);
     let missing = || Error::new(Reason::PackInvalid, format!("the branch's tip {} is not there", tip.short()));
     let commit = history.commit(tip)?.cloned().ok_or_else(missing)?;

@@ -1,11 +1,14 @@
 //! The steps of `verify` on histories made in memory; `tests/git` has them on git's own.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::LazyLock,
+};
 
 use super::*;
 use crate::{
     api::limits,
-    codec::{keyfile::SecretKey, signers::Signer, sshsig},
+    codec::{commit, keyfile::SecretKey, signers::Signer, sshsig},
     reconcile::ports::{Object, ObjectKind},
 };
 
@@ -86,6 +89,30 @@ impl World {
     /// A commit signed by key 1; its date is its number.
     fn signed(&mut self, number: u32, parents: &[u32]) -> Oid {
         self.signed_by(number, parents, number.into(), &key(1))
+    }
+}
+
+impl World {
+    /// Proves a tip as a device does, which begins with the commits and their root trees and is brought what is lacking.
+    fn brought(&self, tip: u32, trust: &Trust<'_>) -> Result<Verified> {
+        let is_commit = |object: &&Object| object.kind == ObjectKind::Commit;
+        let commits = self.objects.values().filter(is_commit).filter_map(|commit| commit::parse(&commit.data).ok());
+        let roots: HashSet<_> = commits.map(|commit| commit.tree).collect();
+        let is_known = |(id, object): &(&Oid, &Object)| object.kind == ObjectKind::Commit || roots.contains(*id);
+        let objects = self.objects.iter().filter(is_known).map(|(id, object)| (*id, object.clone())).collect();
+        let mut here = Self { objects };
+        loop {
+            let (ids, error) = match prove(id(tip), trust, &here) {
+                Err(Unproven::Lacks(ids, error)) => (ids, error),
+                proven => return Ok(proven?),
+            };
+            let known = here.objects.len();
+            assert!(ids.iter().all(|id| !here.objects.contains_key(id)), "what is here is lacking");
+            here.objects.extend(ids.into_iter().filter_map(|id| Some((id, self.objects.get(&id)?.clone()))));
+            if here.objects.len() == known {
+                return Err(error);
+            }
+        }
     }
 }
 

@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, HashSet};
 
 use giter_edge::{
-    api::{Error, Oid, Reason, Result, ledger::HubTraits, limits},
+    api::{DeviceId, Error, Oid, Reason, Result, ledger::HubTraits},
     codec::commit,
-    git::{graph, pack},
-    reconcile::ports::{Link, Listing, NewObject, ObjectKind, Quarantine, Want},
+    git::{
+        graph::{self, Lineage},
+        reads::Reads,
+    },
+    reconcile::ports::{Link, Listing, NewObject, Quarantine, Want},
 };
 
 use super::{
@@ -37,30 +40,35 @@ impl Hub {
         self.objects.0.extend(objects.into_iter().map(|new| (new.id, new.object)));
     }
 
-    /// What a fetch of `want` brings to who has `have`.
-    fn between(&self, want: Oid, have: Option<Oid>) -> Result<Vec<NewObject>> {
-        let missing = || Error::new(Reason::CommitNotFound, "the hub has no such commit");
-        let mut seen = HashSet::new();
-        let mut names = Vec::new();
-        if let Some(lineage) = have.map(|have| graph::lineage(&self.objects, have)).transpose()?.flatten() {
-            graph::below(&self.objects, lineage.tree, &mut seen)?;
-        }
+    /// A commit and all that is below its tree.
+    fn whole(&self, commit: Oid) -> Result<Vec<Oid>> {
+        let tree = self.lineage(commit)?.tree;
+        let below = graph::below(&self.objects, tree, &mut HashSet::new())?;
+        Ok(below.into_iter().map(|(id, _)| id).chain([commit]).collect())
+    }
+
+    /// What a device reads of a tip, and the commits since one that it has, each with its root tree.
+    fn read(&self, tip: Oid, have: Option<Oid>, device: &DeviceId) -> Result<Vec<Oid>> {
         let known = have.map(|have| self.ancestors(have)).transpose()?.unwrap_or_default();
-        let mut commits = vec![want];
+        let (mut names, mut commits) = (Vec::new(), vec![tip]);
         while let Some(commit) = commits.pop() {
             // A tip that the device had before is sent all the same, so that it can be judged.
-            if (known.contains(&commit) && commit != want) || !seen.insert(commit) {
+            if (known.contains(&commit) && commit != tip) || names.contains(&commit) {
                 continue;
             }
-            let lineage = graph::lineage(&self.objects, commit)?.ok_or_else(missing)?;
-            names.push((commit, ObjectKind::Commit));
-            names.extend(graph::below(&self.objects, lineage.tree, &mut seen)?);
+            let lineage = self.lineage(commit)?;
+            names.extend([commit, lineage.tree]);
             if have.is_some() {
                 commits.extend(lineage.parents);
             }
         }
-        let objects = pack::pick(&self.objects, &names, limits::OBJECT_BYTES);
-        names.iter().zip(objects).map(|(&(id, _), object)| Ok(NewObject { id, object: object? })).collect()
+        names.extend(Reads::of(&self.objects, tip, device)?.whole()?.into_iter().map(|(id, _)| id));
+        Ok(names)
+    }
+
+    fn lineage(&self, commit: Oid) -> Result<Lineage> {
+        let missing = || Error::new(Reason::CommitNotFound, "the hub has no such commit");
+        graph::lineage(&self.objects, commit)?.ok_or_else(missing)
     }
 
     /// Single objects.
@@ -128,11 +136,12 @@ impl Link for SimLink {
         if world.hub.unreachable {
             return Err(unreachable());
         }
-        let pack = store::write(&match want {
-            Want::Whole(commit) => world.hub.between(commit, None)?,
-            Want::Tip { tip, have, .. } => world.hub.between(tip, have)?,
-            Want::Objects(ids) => world.hub.named(ids)?,
-        });
+        let names = match want {
+            Want::Whole(commit) => world.hub.whole(commit)?,
+            Want::Tip { tip, have, device } => world.hub.read(tip, have, device)?,
+            Want::Objects(ids) => ids.to_vec(),
+        };
+        let pack = store::write(&world.hub.named(&names)?);
         drop(world);
         into.ingest(&mut pack.as_slice())?;
         self.known = known;

@@ -1,16 +1,16 @@
 //! The [`Store`] on the simulated disk.
 //!
 //! A pack is the objects one after the other and a checksum; its name is that of a git blob with its bytes. A promoted
-//! pack has what the tip needs and the base lacks.
+//! pack has what the device reads of the tip.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet},
     io::Read,
 };
 
 use giter_edge::{
     api::{DeviceId, Error, Oid, Reason, Result, ledger::Generation, limits},
-    git::{graph, pack},
+    git::{pack, reads::Reads},
     reconcile::ports::{NewObject, Object, ObjectKind, Objects, Quarantine, Store},
 };
 
@@ -122,7 +122,7 @@ impl Store for SimStore {
     fn quarantine(&mut self, base: &Generation) -> Result<Box<dyn Quarantine + '_>> {
         let world = self.0.powered()?;
         let below = load(&world.disk, base).ok_or_else(damaged)?;
-        Ok(Box::new(Intake { world: self.0.clone(), base: base.clone(), all: below.clone(), below, taken: 0 }))
+        Ok(Box::new(Intake { world: self.0.clone(), all: below, taken: 0 }))
     }
 
     fn retain(&mut self, keep: &[&Generation]) -> Result<()> {
@@ -151,10 +151,7 @@ impl Objects for SimObjects {
 
 struct Intake {
     world: Shared,
-    base: Generation,
-    /// The base's objects.
-    below: SimObjects,
-    /// These, and those that were taken in.
+    /// The base's objects, and those that were taken in.
     all: SimObjects,
     taken: usize,
 }
@@ -185,22 +182,10 @@ impl Quarantine for Intake {
         Ok(())
     }
 
-    fn promote(self: Box<Self>, tip: Oid, _device: &DeviceId) -> Result<Generation> {
-        let missing = || Error::new(Reason::PackInvalid, format!("the commit {tip} is missing"));
-        let tree = graph::lineage(&self.all, tip)?.ok_or_else(missing)?.tree;
-        let mut names = graph::below(&self.all, tree, &mut HashSet::new())?;
-        names.push((tip, ObjectKind::Commit));
+    fn promote(self: Box<Self>, tip: Oid, device: &DeviceId) -> Result<Generation> {
+        let names = Reads::of(&self.all, tip, device)?.whole()?;
         let objects = pack::pick(&self.all, &names, limits::OBJECT_BYTES).collect::<Result<Vec<_>>>()?;
-        let mut new: Vec<_> = names.iter().zip(objects).map(|(&(id, _), object)| NewObject { id, object }).collect();
-        let mut generation = self.base.clone();
-        if generation.packs.len() < limits::PACKS {
-            new.retain(|new| !self.below.0.contains_key(&new.id));
-        } else {
-            generation = Generation::default();
-        }
-        if new.is_empty() {
-            return Ok(generation);
-        }
+        let new: Vec<_> = names.iter().zip(objects).map(|(&(id, _), object)| NewObject { id, object }).collect();
         let bytes = write(&new);
         let pack = name(&bytes);
         let (from, to) = (format!("{QUARANTINE}/new"), path(pack));
@@ -208,8 +193,7 @@ impl Quarantine for Intake {
         self.world.disk_effect("sync", &from)?.disk.sync(&from);
         self.world.disk_effect("rename to", &to)?.disk.rename(&from, &to);
         self.world.disk_effect("sync", PACKS)?.disk.sync_folder(PACKS);
-        generation.packs.push(pack);
-        Ok(generation)
+        Ok(Generation { packs: vec![pack] })
     }
 }
 

@@ -1,30 +1,21 @@
 //! Listing and fetching.
 
-use std::{fs, path::Path};
-
-use giter_edge::api::{Oid, Reason};
+use giter_edge::{
+    api::{Oid, Reason, ledger::Generation},
+    git::PackStore,
+    reconcile::ports::{Store, Want},
+};
 
 use super::WAY;
 use crate::{
     Recorder,
-    common::hub::{Hub, git, git_agrees, git_with},
-    support::reads,
+    common::hub::Hub,
+    support::{device, reads},
 };
 
-/// A repository that takes packs in as a device does: it has what it fetched, and nothing before.
-fn device(hub: &Hub) -> std::path::PathBuf {
-    let path = hub.beside("device");
-    fs::create_dir(&path).unwrap();
-    git(&path, &["init", "--quiet", "--bare"]);
-    path
-}
-
-/// Takes the pack in and makes `tip` the shallow boundary; the pack's size.
-fn take_in(device: &Path, pack: &Recorder, tip: Oid) -> usize {
-    git_with(device, &["index-pack", "--stdin", "--fix-thin"], &pack.0);
-    fs::write(device.join("shallow"), format!("{tip}\n")).unwrap();
-    assert!(git_agrees(device, &["archive", "--output=/dev/null", &tip.to_string()]), "the tip's tree is not complete");
-    pack.0.len()
+/// The store of a new device beside the hub.
+fn store(hub: &Hub) -> PackStore {
+    PackStore::open(&hub.beside("store")).unwrap()
 }
 
 #[test]
@@ -32,25 +23,23 @@ fn a_first_fetch_is_the_tip_alone_and_the_next_one_what_came_after_it() {
     let (sshd, hub) = (WAY.start(), Hub::with_files(200));
     let before = hub.value("refs/heads/main").unwrap();
     let tip = hub.commit("main", "specs/dev/0000.yaml", "one");
-    let device = device(&hub);
+    let mut store = store(&hub);
     let mut link = WAY.link(WAY.config(&sshd, &hub.path()));
 
     assert_eq!(link.list().unwrap().branch, tip);
-    let mut pack = Recorder::default();
-    link.fetch(reads(tip, None), &mut pack).unwrap();
-    let whole = take_in(&device, &pack, tip);
-    assert!(!git_agrees(&device, &["cat-file", "-e", &before.to_string()]), "the history came along");
+    let mut quarantine = store.quarantine(&Generation::default()).unwrap();
+    link.fetch(reads(tip, None), &mut *quarantine).unwrap();
+    assert!(!quarantine.has(before).unwrap(), "the history came along");
+    let base = quarantine.promote(tip, device()).unwrap();
     assert_eq!(sshd.sessions(), 1, "a listing and a fetch take one connection");
 
     let middle = hub.commit("main", "specs/dev/0001.yaml", "two");
     let next = hub.commit("main", "specs/dev/0002.yaml", "three");
     assert_eq!(link.list().unwrap().branch, next);
-    let mut pack = Recorder::default();
-    link.fetch(reads(next, Some(tip)), &mut pack).unwrap();
-    let thin = take_in(&device, &pack, tip);
-    let since = git(&device, &["rev-list", &next.to_string(), &format!("^{tip}")]);
-    assert_eq!(since, format!("{next}\n{middle}"), "a commit in between is missing");
-    assert!(thin * 5 < whole, "{thin} bytes for two changes, {whole} for everything");
+    let mut quarantine = store.quarantine(&base).unwrap();
+    link.fetch(reads(next, Some(tip)), &mut *quarantine).unwrap();
+    assert!(quarantine.has(middle).unwrap(), "a commit in between is missing");
+    quarantine.promote(next, device()).unwrap();
     link.close();
 }
 
@@ -59,17 +48,18 @@ fn what_the_hub_lacks_is_told_from_what_it_cannot_do() {
     let (sshd, hub) = (WAY.start(), Hub::with_files(2));
     let tip = hub.value("refs/heads/main").unwrap();
     let absent = Oid::new([0x17; 20]);
+    let mut store = store(&hub);
+    let mut quarantine = store.quarantine(&Generation::default()).unwrap();
     let mut link = WAY.link(WAY.config(&sshd, &hub.path()));
     for have in [None, Some(tip)] {
         link.list().unwrap();
-        let error = link.fetch(reads(absent, have), &mut Recorder::default()).unwrap_err();
+        let error = link.fetch(reads(absent, have), &mut *quarantine).unwrap_err();
         assert_eq!(error.reason(), Reason::CommitNotFound, "{error:?}");
     }
     // A device whose last commit the hub lacks is sent the tip all the same.
     link.list().unwrap();
-    let mut pack = Recorder::default();
-    link.fetch(reads(tip, Some(absent)), &mut pack).unwrap();
-    take_in(&device(&hub), &pack, tip);
+    link.fetch(reads(tip, Some(absent)), &mut *quarantine).unwrap();
+    quarantine.promote(tip, device()).unwrap();
     link.close();
 }
 
@@ -92,6 +82,6 @@ fn a_fetch_of_what_the_hub_does_not_have_quotes_the_hub() {
     let (sshd, hub) = (WAY.start(), Hub::with_files(1));
     let mut link = WAY.link(WAY.config(&sshd, &hub.path()));
     link.list().unwrap();
-    let error = link.fetch(reads(Oid::new([7; 20]), None), &mut Recorder::default()).unwrap_err();
+    let error = link.fetch(Want::Whole(Oid::new([7; 20])), &mut Recorder::default()).unwrap_err();
     assert!(error.one_line().contains("not our ref 0707070707"), "{}", error.one_line());
 }

@@ -100,7 +100,14 @@ impl Branch {
     /// Key 1 is the root file's.
     pub(super) fn verify(&self, tip: u32, floor: Option<&Accepted>, policy: Policy) -> Result<Accepted> {
         let keyring = Keyring::new(vec![ops()]);
-        verify(id(tip), &trust(floor, policy, &keyring), &self.world).map(|verified| verified.accepted().clone())
+        let trust = trust(floor, policy, &keyring);
+        let whole = verify(id(tip), &trust, &self.world).map_err(|error| error.reason());
+        assert_eq!(
+            self.world.brought(tip, &trust).map_err(|error| error.reason()),
+            whole,
+            "with as little as is needed"
+        );
+        verify(id(tip), &trust, &self.world).map(|verified| verified.accepted().clone())
     }
 
     pub(super) fn first(&self, tip: u32) -> Accepted {

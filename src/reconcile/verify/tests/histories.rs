@@ -124,7 +124,8 @@ fn partings_are_found_without_looking_at_all_of_history() {
             }
         }
         let expected = partings(&parents, tip, tip - 1);
-        let partings = History::new(&world, Reads::Device(&device)).partings(id(tip), id(tip - 1)).unwrap();
+        let partings =
+            History::new(&Noted::new(&world), Reads::Device(&device)).partings(id(tip), id(tip - 1)).unwrap();
         assert_eq!(partings, expected, "{parents:?}");
         found[expected.len().min(2)] += 1;
     }

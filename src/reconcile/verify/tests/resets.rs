@@ -37,7 +37,7 @@ fn going_back(branch: &Branch, tip: u32, floor: Option<&Accepted>) -> Result<(Bo
     let trust = trust(floor, Policy::Range, &keyring);
     let permit = Permit::at(id(tip), &trust, &branch.world)?;
     let permit = permit.ok_or_else(|| Error::new(Reason::SourceNotFound, "there is no reset"))?;
-    let verified = permit.verify(id(tip), &trust, &branch.world)?;
+    let verified = permit.prove(id(tip), &trust, &branch.world)?;
     Ok((permit.signer, verified.accepted().clone()))
 }
 
