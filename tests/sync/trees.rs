@@ -87,10 +87,20 @@ fn sources() {
             world.exchange.write(MANIFEST, "#".repeat(10 << 20));
             world.exchange.publish();
         }),
-        Case::tip("a file of 10 MB elsewhere", "PackTooLarge", "more than", |world| {
-            world.exchange.write("video.bin", vec![b'x'; 10 << 20]);
+        Case::tip("a file of 10 MB in its folder", "PackTooLarge", "more than", |world| {
+            world.exchange.write("specs/pump-07/video.bin", vec![b'x'; 10 << 20]);
             world.exchange.publish();
         }),
     ];
     check_all(cases, World::by_file);
+}
+
+#[test]
+fn a_file_of_10_mb_elsewhere_is_nothing_to_the_device() {
+    let world = World::by_file();
+    world.exchange.write("video.bin", vec![b'x'; 10 << 20]);
+    world.exchange.write(MANIFEST, world.specs("changed\n"));
+    world.exchange.publish();
+    world.device.sync_well();
+    world.check_holds("changed\n");
 }
