@@ -5,8 +5,9 @@
 //!
 //! 1. The tip is the floor, the last accepted tip: there is nothing to prove.
 //! 2. The tip is known to have been accepted before the floor: `Rewound`.
-//! 3. The tip is a commit, well formed. History is walked from it to the floor. The tip is an ancestor of the floor:
-//!    `Rewound`. The floor is not reached: `NotFastForward`. More than [`RANGE_COMMITS`] commits: `RangeTooLong`.
+//! 3. The tip is a commit, well formed. History is walked from it to the floor. The tip is an ancestor of the floor, as
+//!    far as it is known: `Rewound`. The floor is not reached: `NotFastForward`. More than [`RANGE_COMMITS`] commits:
+//!    `RangeTooLong`.
 //! 4. The commits that the tip reaches and the floor does not are put in the order in which the branch took them in,
 //!    and judged one by one. The [`Policy`], the stricter one of the operator's and of the charter's at the floor, says
 //!    which of them have to be proven. On the first sync, without a floor, the tip stands alone.
