@@ -16,9 +16,9 @@
 //! There is no negotiation: the device has one commit, or none, and says so. Which refs there are, what is wanted and
 //! what becomes of the pack is the caller's business.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 
-use super::wire::{Packets, Request, Words, malformed, split_oid};
+use super::wire::{Packets, Request, Words, broken, malformed, split_oid};
 use crate::{
     api::{Error, Oid, Reason, Result, limits},
     reconcile::ports::Quarantine,
@@ -37,7 +37,8 @@ pub struct Head {
 pub struct UploadPack<S> {
     packets: Packets<S>,
     greeted: bool,
-    filters: bool,
+    /// The depth up to which trees and blobs may be asked to be left out from; `None` where no filter is taken.
+    filters: Option<usize>,
 }
 
 /// One request for a pack.
@@ -51,14 +52,15 @@ pub struct Ask<'a> {
     /// Commits come without their parents.
     pub is_alone: bool,
     /// Trees and blobs come above this depth only, the root tree being at depth 0; those that are wanted come all the
-    /// same. Only where [`UploadPack::can_filter`].
+    /// same. At most [`UploadPack::filters`].
     pub depth: Option<usize>,
 }
 
 impl<S: Read + Write> UploadPack<S> {
-    /// A conversation over a stream on which nothing was said yet.
-    pub fn new(stream: S) -> Self {
-        Self { packets: Packets::new(stream), greeted: false, filters: false }
+    /// A conversation over a stream on which nothing was said yet, with a hub of which it is known how deep its
+    /// [`filters`](Self::filters) may be.
+    pub fn new(stream: S, filters: Option<usize>) -> Self {
+        Self { packets: Packets::new(stream), greeted: false, filters }
     }
 
     /// The stream.
@@ -106,8 +108,9 @@ impl<S: Read + Write> UploadPack<S> {
         Ok(true)
     }
 
-    /// Whether the hub, which was listed, leaves out trees and blobs if it is asked to.
-    pub fn can_filter(&self) -> bool {
+    /// The greatest depth that the hub, which was listed, takes for a filter; `None` where it leaves out nothing. Where it
+    /// refuses one this is less than before, and the conversation is over.
+    pub fn filters(&self) -> Option<usize> {
         self.filters
     }
 
@@ -117,6 +120,30 @@ impl<S: Read + Write> UploadPack<S> {
     ///
     /// Those of [`UploadPack::list`] and of [`Quarantine::ingest`].
     pub fn fetch(&mut self, ask: &Ask<'_>, into: &mut dyn Quarantine) -> Result<()> {
+        self.ask(ask)?;
+        self.packets.side_band(&mut Words::default(), |pack| {
+            into.ingest(pack)?;
+            match pack.read(&mut [0]) {
+                Ok(0) => Ok(()),
+                Ok(_) => Err(malformed("more than a pack")),
+                Err(error) => Err(broken(error)),
+            }
+        })
+    }
+
+    /// Tries a filter on a commit: its root tree alone is sent, and thrown away.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`UploadPack::list`].
+    pub fn try_filter(&mut self, commit: Oid) -> Result<()> {
+        self.ask(&Ask { wants: &[commit], have: None, is_alone: true, depth: Some(1) })?;
+        let discard = |pack: &mut dyn Read| io::copy(pack, &mut io::sink()).map(drop).map_err(broken);
+        self.packets.side_band(&mut Words::default(), discard)
+    }
+
+    /// Asks, and reads up to the pack.
+    fn ask(&mut self, ask: &Ask<'_>) -> Result<()> {
         let mut request = Request::default();
         request.line("command=fetch")?.delimiter().line("ofs-delta")?.line("no-progress")?;
         for want in ask.wants {
@@ -134,13 +161,9 @@ impl<S: Read + Write> UploadPack<S> {
         request.line("done")?.flush();
         self.packets.send(request.bytes())?;
         self.greet()?;
-        self.find_pack()?;
-        self.packets.side_band(&mut Words::default(), |pack| {
-            into.ingest(pack)?;
-            match pack.read(&mut [0]) {
-                Ok(0) => Ok(()),
-                Ok(_) => Err(malformed("more than a pack")),
-                Err(error) => Err(super::wire::broken(error)),
+        self.find_pack().inspect_err(|error| {
+            if let Some(filters) = ask.depth.and_then(|depth| refused_filter(error, depth)) {
+                self.filters = filters;
             }
         })
     }
@@ -179,10 +202,14 @@ impl<S: Read + Write> UploadPack<S> {
             }
             _ => return Err(malformed("no greeting of git's")),
         }
+        let mut is_filtering = false;
         for _ in 0..=limits::HUB_LINES {
-            let Some(line) = self.packets.line_or_flush()? else { return Ok(()) };
+            let Some(line) = self.packets.line_or_flush()? else {
+                self.filters = self.filters.filter(|_| is_filtering);
+                return Ok(());
+            };
             if let Some(features) = line.strip_prefix(b"fetch=") {
-                self.filters = features.split(|byte| *byte == b' ').any(|feature| feature == b"filter");
+                is_filtering = features.split(|byte| *byte == b' ').any(|feature| feature == b"filter");
             }
             if line.strip_prefix(b"object-format=").is_some_and(|format| format != b"sha1") {
                 return Err(Error::new(Reason::ProtocolError, "the repository's objects are not named by SHA-1")
@@ -203,6 +230,17 @@ impl<S: Read + Write> UploadPack<S> {
     }
 }
 
+/// What git still filters where it gave up over a filter of this depth (git-config(1), `uploadpackfilter.tree`); `None` if
+/// it gave up over something else.
+fn refused_filter(error: &Error, depth: usize) -> Option<Option<usize>> {
+    let words = error.one_line();
+    if let Some((_, most)) = words.split_once("tree filter allows max depth ") {
+        let digits = most.split(|letter: char| !letter.is_ascii_digit()).next()?;
+        return Some(digits.parse().ok().filter(|most| *most < depth));
+    }
+    words.contains("filter 'tree' not supported").then_some(None)
+}
+
 /// The ref that a symbolic one leads to.
 fn target(attributes: &[u8]) -> Option<String> {
     let mut attributes = attributes.split(|byte| *byte == b' ');
@@ -212,7 +250,7 @@ fn target(attributes: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{self, Cursor};
+    use std::io::Cursor;
 
     use super::*;
 
@@ -248,7 +286,7 @@ mod tests {
             line => format!("{:04x}{line}", line.len() + 4),
         };
         let says: String = lines.into_iter().map(|line| frame(line.as_ref())).collect();
-        UploadPack::new(Script { says: Cursor::new(says.into_bytes()), heard: Vec::new() })
+        UploadPack::new(Script { says: Cursor::new(says.into_bytes()), heard: Vec::new() }, Some(usize::MAX))
     }
 
     fn after_greeting(lines: &[&str]) -> UploadPack<Script> {
@@ -303,6 +341,20 @@ mod tests {
     fn another_hash_is_refused() {
         let error = hub(["version 2\n", "object-format=sha256\n", ""]).list(["refs/heads/main"]).unwrap_err();
         assert_eq!(error.one_line(), "the repository's objects are not named by SHA-1");
+    }
+
+    #[test]
+    fn a_filter_that_is_refused_is_told_from_other_refusals() {
+        let refused = |words: &str, depth| {
+            let error = Error::new(Reason::ProtocolError, "the hub's git gave up").caused_by(words.to_owned());
+            refused_filter(&error, depth)
+        };
+        assert_eq!(refused("upload-pack: filter 'tree' not supported", 0), Some(None));
+        assert_eq!(refused("tree filter allows max depth 0, but got 1", 1), Some(Some(0)));
+        assert_eq!(refused("tree filter allows max depth 12, but got 13", 13), Some(Some(12)));
+        assert_eq!(refused("tree filter allows max depth 3, but got 2", 2), Some(None), "it would go on for ever");
+        assert_eq!(refused("tree filter allows max depth 99999999999999999999", 2), Some(None));
+        assert_eq!(refused("access denied", 1), None);
     }
 
     #[test]

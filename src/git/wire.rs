@@ -93,7 +93,7 @@ impl<S: Read> Packets<S> {
                     fatal = Some(Words::of(text));
                     return ControlFlow::Break(());
                 }
-                words.add(text);
+                words.add_packet(text);
                 ControlFlow::Continue(())
             }),
             failure: None,
@@ -192,6 +192,16 @@ impl Words {
         self.0.drain(..surplus);
     }
 
+    /// Adds what came in one packet. A line may go on in the next one, but what git says itself begins a line, whatever a
+    /// hook has left without an end.
+    fn add_packet(&mut self, bytes: &[u8]) {
+        const GITS: [&[u8]; 3] = [b"error: ", b"warning: ", b"fatal: "];
+        if GITS.iter().any(|prefix| bytes.starts_with(prefix)) {
+            self.add(b"\n");
+        }
+        self.add(bytes);
+    }
+
     /// One line of printable text: lines are joined by `; `, rulers (`@@@@`) and control characters are left out.
     pub(crate) fn text(&self) -> String {
         let text = String::from_utf8_lossy(&self.0);
@@ -282,6 +292,14 @@ mod tests {
             .unwrap();
         assert_eq!(data, b"abc");
         assert_eq!(words.text(), "hey");
+    }
+
+    #[test]
+    fn what_git_says_is_no_part_of_a_hooks_last_line() {
+        let mut words = Words::default();
+        let said = b"000f\x02not this o0007\x02ne0019\x02error: hook declined0000";
+        packets(said).side_band(&mut words, |read| read.read_to_end(&mut Vec::new()).map_err(broken)).unwrap();
+        assert_eq!(words.text(), "not this one; error: hook declined");
     }
 
     #[test]

@@ -12,6 +12,9 @@ use crate::api::{Error, Reason};
 /// The highest status that git ends with by itself, for a wrong command line; a shell adds a signal's number to 128.
 const GITS_OWN: i32 = 129;
 
+/// The status with which git dies.
+const GITS_DEATH: i32 = 128;
+
 /// How dropbear's client begins the last that it says of its own.
 const DBCLIENT: &str = "dbclient: ";
 
@@ -105,6 +108,7 @@ pub(super) fn of_git(error: Error, status: i32, words: &str, place: &SshUrl) -> 
     let explained = Error::new(Reason::ProtocolError, format!("the command at {place} ended with status {status}"));
     let hint = match status {
         127 => Some("install git at the hub, in the account's PATH"),
+        GITS_DEATH => Some("see what git at the hub says; `git fsck` there finds a repository that is damaged"),
         _ => error.get_hint(),
     };
     match hint {
@@ -186,6 +190,15 @@ mod tests {
         ] {
             assert_eq!(reason(128, words), expected, "{words}");
         }
+    }
+
+    #[test]
+    fn a_git_that_died_is_looked_after_at_the_hub() {
+        let words = "error: inflate: data stream error; fatal: loose object 12 is corrupt";
+        let error = explained(Some(128), words, None);
+        assert_eq!(error.one_line(), format!("the command at ssh://git@hub:2222/x ended with status 128: {words}"));
+        assert!(error.get_hint().unwrap().contains("`git fsck`"));
+        assert!(!explained(Some(1), words, None).get_hint().unwrap().contains("`git fsck`"));
     }
 
     #[test]

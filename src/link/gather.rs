@@ -5,8 +5,8 @@
 //! ```
 //!
 //! A filter (`tree:<depth>`) leaves out trees and blobs from a depth on; an object that is wanted by its name is sent
-//! whatever the filter says, so that `tree:0` brings single ones. A hub that offers no filter sends the whole of what it
-//! takes for new; what is not kept costs the transfer alone.
+//! whatever the filter says, so that `tree:0` brings single ones; of a hub that takes no deeper one, the root trees come so
+//! too. A hub without filters sends the whole of what it takes for new; what is not kept costs the transfer alone.
 //!
 //! Three ways begin, chosen by what is known. Bytes up and down, of one signed commit in a fleet of 10,000 devices in 100
 //! sites:
@@ -20,12 +20,16 @@
 //! The hub takes who has a commit for one who has its whole tree, and holds back what moved from another device's folder
 //! to this one's: what then is still lacking is asked for by somebody who has nothing.
 
-use std::io::{Read, Write};
+use std::{
+    collections::HashSet,
+    io::{Read, Write},
+};
 
 use crate::{
     api::{DeviceId, Error, Oid, Reason, Result, limits},
     git::{
         fetch::{Ask, UploadPack},
+        graph::{self, Lineage},
         reads::{Reads, way},
     },
     reconcile::ports::{Quarantine, Want},
@@ -50,11 +54,31 @@ pub(super) fn gather<S: Read + Write>(
                 Some(_) if have == stood => way(device).count(),
                 _ => 1,
             };
-            let depth = hub.can_filter().then_some(depth);
+            let depth = hub.filters().map(|most| most.min(depth));
             hub.fetch(&Ask { wants: &[tip], have, is_alone: have.is_none(), depth }, into)?;
+            if depth == Some(0) {
+                single(hub, &roots(&*into, tip)?, into)?;
+            }
             complete(hub, tip, have, device, into)
         }
     }
+}
+
+/// The root trees that are not there, of the tip and of the commits behind it: no more than are read of a range.
+fn roots(objects: &dyn Quarantine, tip: Oid) -> Result<Vec<Oid>> {
+    let (mut commits, mut at) = (vec![tip], 0);
+    let mut trees = Vec::new();
+    let mut seen = HashSet::from([tip]);
+    while at < commits.len().min(limits::RANGE_COMMITS) {
+        if let Some(Lineage { tree, parents }) = graph::lineage(objects, commits[at])? {
+            if !objects.has(tree)? && seen.insert(tree) {
+                trees.push(tree);
+            }
+            commits.extend(parents.into_iter().filter(|&parent| seen.insert(parent)));
+        }
+        at += 1;
+    }
+    Ok(trees)
 }
 
 /// Brings what is still lacking of that which the device reads of a tip.
@@ -85,7 +109,7 @@ fn complete<S: Read + Write>(
 
 /// Brings single objects; from a hub without filters, trees with all that is below them.
 fn single<S: Read + Write>(hub: &mut UploadPack<S>, ids: &[Oid], into: &mut dyn Quarantine) -> Result<()> {
-    let depth = hub.can_filter().then_some(0);
+    let depth = hub.filters().map(|_| 0);
     ask(hub, ids, &Ask { depth, ..Ask::default() }, into)?;
     are_there(ids, into)
 }

@@ -52,11 +52,20 @@ pub struct Remote<C: Connector> {
     status_ref: String,
     manner: Manner,
     traits: HubTraits,
+    /// The greatest depth of a filter that the hub is not known to refuse; `None` where it takes none.
+    filters: Option<usize>,
     conversation: Option<Conversation<C::Stream>>,
     watch: Watch<C::Stream>,
     /// Where the branch stands, and where it stood at the listing before.
     stands: Option<Oid>,
     stood: Option<Oid>,
+}
+
+/// What became of asking a hub for objects.
+enum Answer {
+    Given,
+    /// It has to be asked again: what it takes for a filter was learned, and the conversation is over.
+    FilterRefused,
 }
 
 /// What goes on with one `git-upload-pack`.
@@ -81,6 +90,7 @@ impl<C: Connector> Remote<C> {
             status_ref: status_ref.to_owned(),
             manner,
             traits,
+            filters: Some(usize::MAX),
             conversation: None,
             watch: Watch::default(),
             stands: None,
@@ -141,7 +151,7 @@ impl<C: Connector> Remote<C> {
 
     fn list_with(&mut self, version: Version2) -> Result<Listing> {
         let began = Instant::now();
-        let mut hub = UploadPack::new(self.connector.connect(Service::UploadPack, version)?);
+        let mut hub = UploadPack::new(self.connector.connect(Service::UploadPack, version)?, self.filters);
         let listed = hub.list([&self.branch_ref, &self.status_ref]).and_then(|([branch, status], head)| match branch {
             Some(branch) => Ok((Listing { branch, status }, head)),
             None if hub.is_empty()? => Err(Error::new(Reason::RepositoryEmpty, "the repository has no commits")
@@ -156,6 +166,30 @@ impl<C: Connector> Remote<C> {
                 Ok(listing)
             }
             Err(error) => Err(hub.into_stream().explain(error)),
+        }
+    }
+
+    /// Lets the hub be asked for objects, with where the branch was listed. What it refuses but a filter ends the
+    /// conversation.
+    fn ask(&mut self, ask: impl FnOnce(&mut UploadPack<C::Stream>, Oid) -> Result<()>) -> Result<Answer> {
+        let mut conversation = self
+            .conversation
+            .take()
+            .ok_or_else(|| Error::new(Reason::Bug, "a fetch from a hub that was not listed"))?;
+        let filters = conversation.hub.filters();
+        match ask(&mut conversation.hub, conversation.listing.branch) {
+            Ok(()) => {
+                self.conversation = Some(conversation);
+                Ok(Answer::Given)
+            }
+            Err(error) if conversation.hub.filters() < filters => {
+                log::debug!("asks with another filter, or none: {}", error.one_line());
+                self.filters = conversation.hub.filters();
+                self.conversation = Some(conversation);
+                self.end_conversation();
+                Ok(Answer::FilterRefused)
+            }
+            Err(error) => Err(conversation.hub.into_stream().explain(error)),
         }
     }
 
@@ -175,21 +209,23 @@ impl<C: Connector> Link for Remote<C> {
     }
 
     fn fetch(&mut self, want: Want<'_>, into: &mut dyn Quarantine) -> Result<()> {
-        let mut conversation = self
-            .conversation
-            .take()
-            .ok_or_else(|| Error::new(Reason::Bug, "a fetch from a hub that was not listed"))?;
-        match gather(&mut conversation.hub, want, self.stood, into) {
-            Ok(()) => {
-                self.conversation = Some(conversation);
-                Ok(())
+        let stood = self.stood;
+        match self.ask(|hub, _| gather(hub, want, stood, into))? {
+            Answer::Given => Ok(()),
+            Answer::FilterRefused => {
+                self.list_anew()?;
+                self.fetch(want, into)
             }
-            Err(error) => Err(conversation.hub.into_stream().explain(error)),
         }
     }
 
-    fn sends_all(&self) -> bool {
-        self.conversation.as_ref().is_some_and(|conversation| !conversation.hub.can_filter())
+    fn sends_all(&mut self) -> Result<bool> {
+        let filters = self.conversation.as_ref().and_then(|conversation| conversation.hub.filters());
+        if filters.is_none() {
+            return Ok(true);
+        }
+        self.ask(|hub, branch| hub.try_filter(branch))?;
+        Ok(self.filters.is_none())
     }
 
     /// What goes wrong puts an end to what is known of the status ref, and so to the conversation.

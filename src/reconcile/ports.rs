@@ -146,9 +146,14 @@ pub trait Link {
     /// those of `list` and of [`Quarantine::ingest`].
     fn fetch(&mut self, want: Want<'_>, into: &mut dyn Quarantine) -> Result<()>;
 
-    /// Whether the hub sends more than a device reads, as it cannot leave out anything. Only after `list`.
-    fn sends_all(&self) -> bool {
-        false
+    /// Whether the hub sends more than a device reads, as it leaves out nothing; it is asked for a little to learn that.
+    /// Only after `list`, and before another one.
+    ///
+    /// # Errors
+    ///
+    /// Those of `list`.
+    fn sends_all(&mut self) -> Result<bool> {
+        Ok(false)
     }
 
     /// Sends the objects and moves the device's status ref from `old` to `new`, if it is still at `old`.

@@ -4,7 +4,7 @@ use std::fs;
 
 use base64ct::{Base64, Encoding};
 use giter_edge::{
-    api::{Oid, Reason, ledger::Accepted},
+    api::{DeviceId, Oid, Reason, ledger::Accepted},
     codec::{
         keyfile::SecretKey,
         pubkey::PublicKey,
@@ -18,38 +18,42 @@ use sha2::{Digest, Sha256, Sha512};
 use super::repo::{Repo, SecretKeyFile};
 
 /// An exchange with its root file, and what the device accepted last.
-struct Exchange {
-    repo: Repo,
+pub(super) struct Exchange {
+    pub(super) repo: Repo,
+    device: DeviceId,
     root_file: Keyring,
-    floor: Option<Accepted>,
+    pub(super) floor: Option<Accepted>,
 }
 
 impl Exchange {
     /// With a charter of `root`, and `ops` for site-a.
-    fn new() -> (Self, SecretKeyFile, SecretKeyFile) {
+    pub(super) fn new() -> (Self, SecretKeyFile, SecretKeyFile) {
         let mut repo = Repo::new();
         let (root, ops) = (repo.key("root", "ed25519"), repo.key("ops", "ed25519"));
         spec(&repo, "specs/site-a/pump.txt", "one");
         charter(&repo, 1, &[&root], &[(&ops, "paths: [specs/site-a/**]")], &[&root]);
         let tip = repo.commit("first", Some(&root));
-        let mut exchange = Self { repo, root_file: root.keyring(), floor: None };
+        let device = "site-a".parse().unwrap();
+        let mut exchange = Self { repo, device, root_file: root.keyring(), floor: None };
         assert_eq!(exchange.accept(tip), Ok("root".into()));
         (exchange, root, ops)
     }
 
-    fn judge(&self, tip: Oid) -> Result<Accepted, Reason> {
-        let device = "site-a".parse().unwrap();
-        let (floor, keyring) = (self.floor.as_ref(), &self.root_file);
-        let trust = Trust {
-            floor,
+    /// What the device holds a tip against.
+    pub(super) fn trust(&self) -> Trust<'_> {
+        Trust {
+            floor: self.floor.as_ref(),
             previous: None,
             policy: Policy::Range,
-            keyring,
+            keyring: &self.root_file,
             exchange: None,
-            reads: Reads::Device(&device),
+            reads: Reads::Device(&self.device),
             now: None,
-        };
-        let verified = verify(tip, &trust, &self.repo.objects()).map_err(|error| error.reason())?;
+        }
+    }
+
+    fn judge(&self, tip: Oid) -> Result<Accepted, Reason> {
+        let verified = verify(tip, &self.trust(), &self.repo.objects()).map_err(|error| error.reason())?;
         Ok(verified.accepted().clone())
     }
 
@@ -60,13 +64,13 @@ impl Exchange {
     }
 
     /// A commit that changes the device's folder.
-    fn change(&mut self, text: &str, by: &SecretKeyFile) -> Oid {
+    pub(super) fn change(&mut self, text: &str, by: &SecretKeyFile) -> Oid {
         spec(&self.repo, "specs/site-a/pump.txt", text);
         self.repo.commit(text, Some(by))
     }
 }
 
-fn spec(repo: &Repo, path: &str, text: &str) {
+pub(super) fn spec(repo: &Repo, path: &str, text: &str) {
     let file = repo.path(path);
     fs::create_dir_all(file.parent().unwrap()).unwrap();
     fs::write(file, text).unwrap();
@@ -74,7 +78,7 @@ fn spec(repo: &Repo, path: &str, text: &str) {
 }
 
 /// Writes a charter and has ssh-keygen sign it.
-fn charter(
+pub(super) fn charter(
     repo: &Repo,
     serial: u32,
     roots: &[&SecretKeyFile],

@@ -33,7 +33,7 @@ pub(crate) struct Ran {
 pub(crate) struct Seen {
     /// Every file outside the state folder and the hub: the board's registers, its files, what lies beside them.
     files: BTreeMap<PathBuf, Vec<u8>>,
-    /// The ledger, without what is written about each verdict.
+    /// The ledger, without what is written about each verdict, and what it took to tell the hub.
     ledger: Record,
     /// The files of the store.
     store: BTreeSet<PathBuf>,
@@ -101,9 +101,9 @@ impl World {
         }
     }
 
-    /// Lets the server send this pack and say that the branch is at `tip`, whatever it is asked.
+    /// Lets the server say that the branch is at `tip`, and send this pack whatever it is asked for then.
     pub(crate) fn lie(&self, objects: &[&Object], trick: &PackTrick, tip: Oid) {
-        let mut reply = Vec::new();
+        let (mut reply, mut answer) = (Vec::new(), Vec::new());
         for greeting in ["version 2\n", "ls-refs\n", "fetch=shallow\n", "object-format=sha1\n"] {
             packet(&mut reply, greeting.as_bytes());
         }
@@ -113,11 +113,12 @@ impl World {
             packet(&mut reply, format!("{status} {}\n", self.status_name()).as_bytes());
         }
         reply.extend(FLUSH);
-        packet(&mut reply, b"packfile\n");
+        packet(&mut answer, b"packfile\n");
         for chunk in forge::pack(objects, trick).chunks(65515) {
-            packet(&mut reply, &[b"\x01", chunk].concat());
+            packet(&mut answer, &[b"\x01", chunk].concat());
         }
-        reply.extend(FLUSH);
+        answer.extend(FLUSH);
+        fs::write(self.at("answer"), answer).unwrap();
         fs::write(self.at("reply"), reply).unwrap();
     }
 
@@ -145,7 +146,7 @@ impl World {
         let mut store = BTreeSet::new();
         walk(&self.at("state/store"), &mut |path| store.extend([path.to_owned()]));
         let ledger = self.record();
-        let ledger = Record { serial: 0, status: None, refused: None, hub: Default::default(), ..ledger };
+        let ledger = Record { serial: 0, status: None, refused: None, hub: Default::default(), pushes: None, ..ledger };
         Seen { files, ledger, store }
     }
 
@@ -214,13 +215,23 @@ impl World {
         )
     }
 
-    /// Stands in for ssh: runs what the hub would run, or says the lie that was prepared.
+    /// Stands in for ssh: runs what the hub would run, or tells the lie that was prepared, to each request the same.
     fn write_program(&self) {
         use std::os::unix::fs::PermissionsExt;
-        let reply = self.at("reply").display().to_string();
+        let [reply, answer] = ["reply", "answer"].map(|name| self.at(name).display().to_string());
         let program = format!(
-            "#!/bin/sh\nfor command; do :; done\ncase $command in *upload-pack*)\n  \
-             if [ -e '{reply}' ]; then cat '{reply}'; exec cat >/dev/null; fi\nesac\neval \"exec $command\"\n"
+            r#"#!/bin/sh
+for command; do :; done
+is_asked() {{ dd bs=64k count=1 2>/dev/null | grep -q .; }}
+case $command in *upload-pack*)
+    if [ -e '{reply}' ]; then
+        is_asked && cat '{reply}'
+        while is_asked; do cat '{answer}'; done
+        exit
+    fi
+esac
+eval "exec $command"
+"#
         );
         let path = self.ssh.path().join("ssh");
         fs::write(&path, program).unwrap();

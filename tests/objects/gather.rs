@@ -164,6 +164,50 @@ fn a_hub_without_filters_brings_the_same() {
 }
 
 #[test]
+fn a_hub_that_refuses_some_filters_brings_the_same() {
+    for (key, value, is_cheap) in [("allow", "false", false), ("maxDepth", "0", true), ("maxDepth", "2", true)] {
+        let mut fleet = Fleet::new(true);
+        git(&fleet.hub(), &["config", &format!("uploadpackfilter.tree.{key}"), value]);
+        let (mut link, traffic) = pipe::link(fleet.hub());
+        let (first, cost) = fleet.fetch(&mut link, &traffic, None);
+        assert_eq!(cost < WAY + 5000, is_cheap, "{key} {value}: {cost} bytes");
+        fleet.change("specs/site-07/device-03/1.yaml", "kind: changed");
+        let (own, _) = fleet.fetch(&mut link, &traffic, Some(first));
+        for at in 0..10 {
+            fleet.change(&format!("specs/site-{at:02}/device-03/0.yaml"), &text_of(at));
+        }
+        let (mut link, traffic) = pipe::link(fleet.hub());
+        fleet.fetch(&mut link, &traffic, Some(own));
+        let (mut link, _) = pipe::link(fleet.hub());
+        link.list().unwrap();
+        assert_eq!(link.sends_all().unwrap(), !is_cheap, "{key} {value}");
+        link.list().unwrap();
+    }
+}
+
+#[test]
+fn packs_of_an_earlier_version_are_read_and_replaced() {
+    let mut fleet = Fleet::new(true);
+    let first = git_oid(&fleet.hub(), &["rev-parse", "main"]);
+    let second = fleet.change("specs/site-07/device-03/1.yaml", "kind: changed");
+    // It kept whole trees, and added a pack for each tip.
+    let packs = fleet.folder.path().join("store/packs");
+    let pack = |range: String| -> Oid {
+        let stem = packs.join("pack").display().to_string();
+        let args = ["-c", "pack.writeReverseIndex=false", "pack-objects", "-q", "--revs", &stem];
+        String::from_utf8(git_with(&fleet.hub(), &args, range.as_bytes())).unwrap().trim().parse().unwrap()
+    };
+    fleet.generation.packs = vec![pack(format!("{first}\n")), pack(format!("{second}\n^{first}\n"))];
+    assert_eq!(fleet.store.recover(&[&fleet.generation]).unwrap(), [true]);
+    fleet.is_git(second);
+    fleet.change("specs/site-22/device-03/1.yaml", &text_of(7));
+    let (mut link, traffic) = pipe::link(fleet.hub());
+    fleet.fetch(&mut link, &traffic, Some(second));
+    assert_eq!(fleet.generation.packs.len(), 1);
+    assert_eq!(fs::read_dir(packs).unwrap().count(), 2, "a pack and its index");
+}
+
+#[test]
 fn a_folder_that_comes_and_goes_is_followed() {
     for filters in [true, false] {
         let mut fleet = Fleet::new(filters);

@@ -37,6 +37,8 @@ pub(crate) struct Watch {
     is_ref_taken: bool,
     /// The story damaged a pack, which was not repaired yet.
     is_damaged: bool,
+    /// The device found the objects of its tip damaged when it started, and did not come so far as to repair them.
+    starts_damaged: bool,
     /// The device lost what it knew of the tips that it accepted, and has not come by it again.
     is_forgetful: bool,
     /// An effect failed, so that files may lie about until the next start.
@@ -86,7 +88,7 @@ impl Watch {
         for Deed { done, durable } in std::mem::take(&mut world.deeds) {
             self.is_not_behind(&durable.record, publisher);
             match done {
-                Done::Step(step) => is_asked_for(&step, &durable, self.is_damaged, publisher),
+                Done::Step(step) => is_asked_for(&step, &durable, self.starts_damaged, publisher),
                 Done::Pushed { commit } => self.is_next(commit, &durable.record, &world.hub),
             }
         }
@@ -99,6 +101,7 @@ impl Watch {
     pub(crate) fn started(&mut self, world: &Shared, publisher: &Publisher) {
         self.is_untidy = false;
         let world = world.get();
+        self.starts_damaged = !world.durable().tip_is_whole;
         let record = self.stands(&world, publisher);
         is_tidy(&world, &record);
     }
@@ -122,7 +125,7 @@ impl Watch {
         let expected = if is_reached { before.max(newest) } else { before };
         assert_eq!(self.tip, expected, "converged: the tip is another one; {tick:?}");
         if is_reached {
-            self.is_damaged = false;
+            (self.is_damaged, self.starts_damaged) = (false, false);
         }
         let record = self.stands(&world, publisher);
         let wishes = self.tip.map_or(&[][..], |tip| &publisher.sound[tip].1);
@@ -221,11 +224,12 @@ fn is_heartbeat(commit: Oid, hub: &Hub) -> bool {
 }
 
 /// A step on the board belongs to a tip that was durable when it was taken: to the newest, or to the one before where
-/// that one is damaged. Its objects may be there again, and the device not have come so far as to know.
-fn is_asked_for(step: &Step, durable: &Durable, is_damaged: bool, publisher: &Publisher) {
+/// that one is damaged. Its objects may be there again, under the same name, and the device that started without them not
+/// have come so far as to know.
+fn is_asked_for(step: &Step, durable: &Durable, starts_damaged: bool, publisher: &Publisher) {
     let Durable { record, tip_is_whole, previous_is_whole } = durable;
     let tip = record.tip.as_ref().filter(|_| *tip_is_whole);
-    let may_be_previous = *previous_is_whole && (tip.is_none() || is_damaged);
+    let may_be_previous = *previous_is_whole && (tip.is_none() || starts_damaged);
     let previous = record.previous.as_ref().filter(|_| may_be_previous).map(|(previous, _)| previous);
     let tips: Vec<_> = tip.into_iter().chain(previous).map(|tip| tip.commit).collect();
     assert!(!tips.is_empty(), "durable: `{step}` while no tip was");

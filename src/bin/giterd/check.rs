@@ -181,15 +181,17 @@ fn resources(mut view: View) -> Vec<Check> {
 
 fn hub(config: &Config) -> Result<String> {
     let mut link = link::open(&device::link_settings(config)?, Default::default(), device::cancel()?)?;
-    let listing = link.list();
-    let sends_all = link.sends_all();
+    let listed = link.list().and_then(|listing| Ok((listing, link.sends_all()?)));
     link.close();
-    let listing = listing?;
+    let (listing, sends_all) = listed?;
     status_ref(config, listing.status)?;
     let found = format!("{} is at {}", config.link.branch, listing.branch.short());
     Ok(match sends_all {
         true => {
-            format!("{found}; it sends what other devices read, too: there, git config uploadpack.allowFilter true")
+            format!(
+                "{found}; it sends what other devices read, too: there, git config uploadpack.allowFilter true, and \
+                 allow uploadpackfilter.tree"
+            )
         }
         false => found,
     })
