@@ -50,6 +50,7 @@ interval = "{interval}s"
 root = {root_file:?}
 [status]
 key = {key:?}
+coalesce = "0s"
 "#,
             state = dir.join("state"),
             files = dir.join("files"),
@@ -69,10 +70,10 @@ key = {key:?}
         self.dir.join("files/motd")
     }
 
-    /// Starts its agent.
-    pub(crate) fn start(&self) -> Result<Agent> {
+    /// Starts its agent, which holds its connection as `link.hold` says.
+    pub(crate) fn start(&self, hold: &str) -> Result<Agent> {
         let mut giterd = program(env!("CARGO_BIN_EXE_giterd"));
-        giterd.arg("--config").arg(self.dir.join("giterd.toml")).args(["run", "-v"]);
+        giterd.arg("--config").arg(self.dir.join("giterd.toml")).args(["run", "-v"]).env("GITERD_LINK_HOLD", hold);
         let mut child = giterd.stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let log = child.stderr.take().ok_or("giterd has no stderr")?;
         let journal = Arc::new(Mutex::new(Journal::default()));

@@ -87,13 +87,8 @@ impl Exchange {
         run(giterctl.arg("verify").current_dir(self.clone())).map(drop)
     }
 
-    /// The root's public key.
-    pub(crate) fn public_key(&self) -> Result<String> {
-        Ok(fs::read_to_string(self.key().with_extension("pub"))?.trim_end().to_owned())
-    }
-
     /// The root's private key.
-    pub(crate) fn key(&self) -> PathBuf {
+    fn key(&self) -> PathBuf {
         self.dir.join("root")
     }
 

@@ -2,12 +2,23 @@
 
 use std::{fmt::Write, path::Path, time::Duration};
 
-use crate::{Result, agent::Device, exchange::Exchange, held, hub::Hub, journal, stage::Stage, table, waits};
+use crate::{
+    Result,
+    agent::Device,
+    exchange::Exchange,
+    hub::Hub,
+    journal,
+    stage::Stage,
+    table::{self, Counts},
+    waits,
+};
 
 /// What a server is told for a fleet, beside docs/HUB.md: nobody is turned away.
 const MANY: &str = "MaxStartups 1000\n";
 /// Failures in a row after which the server comes back.
 const FAILURES: usize = 2;
+/// The `link.hold` of agents that hold their connections, at this interval.
+const HELD: &str = "auto";
 
 /// Devices, their hub and their publisher.
 pub(crate) struct Fleet {
@@ -28,7 +39,7 @@ impl Fleet {
             Device::create(&dir.join(&name), &name, &hub, &root_file, interval)
         };
         let devices = (0..devices).map(device).collect::<Result<Vec<_>>>()?;
-        let mut keys = format!("restrict {}\n", exchange.public_key()?);
+        let mut keys = String::new();
         for device in &devices {
             exchange.approve(device)?;
             writeln!(keys, "restrict {}", device.ssh_key)?;
@@ -41,12 +52,30 @@ impl Fleet {
     pub(crate) fn play(&self) -> Result<()> {
         table::head();
         let mut stage = Stage::set(&self.hub, &self.devices, self.interval)?;
+        self.play_held(&mut stage)?;
+        let plain = stage.memory_of_a_connection()?;
+        stage.stop()?;
+        self.play_served(&mut stage)?;
+        let served = stage.memory_of_a_connection()?;
+        stage.stop()?;
+        self.play_unheld(&mut stage)?;
+        println!();
+        table::figure("memory of a held connection at the hub, in kB", plain / 1024);
+        table::figure("the same, by giterctl serve", served / 1024);
+        self.judge(stage)
+    }
+
+    /// Each device holds its connection, to a hub that is away in between.
+    fn play_held(&self, stage: &mut Stage<'_>) -> Result<()> {
         let first = self.publish(&self.devices, "first")?;
         stage.act("started at once, stock sshd", |stage| {
-            stage.start()?;
+            stage.start(HELD)?;
             stage.until_observed(&first)
         })?;
-        stage.act("nothing to do, two polls each", |stage| stage.until_polled(2))?;
+        let counts = stage.act("nothing to do, two polls each", |stage| stage.until_polled(2))?;
+        if counts.logins > 0 {
+            return Err(format!("{} logins for polls on connections that are held", counts.logins).into());
+        }
         let all = self.publish(&self.devices, "second")?;
         stage.act("a change for all", |stage| stage.until_observed(&all))?;
         let one = self.publish(&self.devices[..1], "third")?;
@@ -60,16 +89,25 @@ impl Fleet {
             stage.open(MANY)?;
             stage.until_each("be back", |journal| journal.failures_in_a_row() == 0)
         })?;
-        stage.stop()?;
-        let last = self.publish(&self.devices, "fourth")?;
-        let counts = stage.act("started at once, MaxStartups 1000", |stage| {
-            stage.start()?;
-            stage.until_observed(&last)
-        })?;
-        if counts.refused + counts.failed > 0 {
-            return Err(format!("{} connections were refused, {} polls failed", counts.refused, counts.failed).into());
-        }
-        self.judge(stage)
+        Ok(())
+    }
+
+    /// Each device may do what `giterctl serve` lets it, and nobody is turned away.
+    fn play_served(&self, stage: &mut Stage<'_>) -> Result<()> {
+        self.hub.authorize_to_be_served()?;
+        let fourth = self.publish(&self.devices, "fourth")?;
+        welcomed(stage.act("started at once, giterctl serve", |stage| {
+            stage.start(HELD)?;
+            stage.until_observed(&fourth)
+        })?)
+    }
+
+    /// The same with a connection for each poll, and nothing to say.
+    fn play_unheld(&self, stage: &mut Stage<'_>) -> Result<()> {
+        welcomed(stage.act("nothing to do, none is held", |stage| {
+            stage.start("never")?;
+            stage.until_polled(2)
+        })?)
     }
 
     /// Gives devices a file with this text.
@@ -80,8 +118,6 @@ impl Fleet {
 
     /// What the logs and the hub's records say of it all.
     fn judge(&self, mut stage: Stage<'_>) -> Result<()> {
-        println!();
-        let memory = stage.agents_memory()?;
         stage.stop()?;
         if let Some(complaint) = stage.told.iter().flat_map(|journal| &journal.complaints).next() {
             return Err(format!("an agent says: {complaint}").into());
@@ -97,10 +133,16 @@ impl Fleet {
             println!("failed {times} times: {failure}");
         }
         waits::check(&stage.told, self.interval)?;
-        table::figure("memory of an agent, the most, in kB", memory / 1024);
+        table::figure("memory of an agent, the most, in kB", stage.agents_memory / 1024);
         table::figure("memory of the hub's sshd and git, the most, in kB", stage.hub_memory / 1024);
-        let held = held::memory(&self.hub, stage.server()?, &self.exchange)?;
-        table::figure("memory of a held connection at the hub, in kB", held / 1024);
         Ok(())
+    }
+}
+
+/// Whether nobody was turned away, and no poll failed.
+fn welcomed(Counts { refused, failed, .. }: Counts) -> Result<()> {
+    match refused + failed {
+        0 => Ok(()),
+        _ => Err(format!("{refused} connections were refused, {failed} polls failed").into()),
     }
 }

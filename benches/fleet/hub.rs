@@ -49,11 +49,6 @@ impl Hub {
         format!("ssh://{}@127.0.0.1:{}{}", process::user(), self.port, self.repository().display())
     }
 
-    /// The server's port.
-    pub(crate) fn port(&self) -> u16 {
-        self.port
-    }
-
     /// The host key, as devices are given it.
     pub(crate) fn known_hosts(&self) -> PathBuf {
         self.beside("known_hosts")
@@ -62,6 +57,13 @@ impl Hub {
     /// Lets these keys log in, one on each line.
     pub(crate) fn authorize(&self, keys: &str) -> Result<()> {
         Ok(fs::write(self.beside("authorized_keys"), keys)?)
+    }
+
+    /// Lets the devices log in that the exchange names, each for `giterctl serve` alone.
+    pub(crate) fn authorize_to_be_served(&self) -> Result<()> {
+        let mut giterctl = program(env!("CARGO_BIN_EXE_giterctl"));
+        let lines = run(giterctl.arg("authorized-keys").arg(self.repository()))?;
+        self.authorize(&String::from_utf8(lines.stdout)?)
     }
 
     /// How many devices say that they observe a commit.
@@ -111,6 +113,8 @@ const STATUSES: &str = "refs/giter/status";
 pub(crate) struct Sshd {
     child: Child,
     counts: Arc<Mutex<Counts>>,
+    /// Its memory before anybody came, in bytes.
+    idle: u64,
 }
 
 impl Sshd {
@@ -131,20 +135,26 @@ impl Sshd {
                 }
             }
         });
-        let sshd = Self { child, counts };
+        let mut sshd = Self { child, counts, idle: 0 };
         is_listening.recv_timeout(PATIENCE).map_err(|_| "sshd does not listen")?;
+        sshd.idle = sshd.memory()?;
         Ok(sshd)
     }
 
-    /// What was counted since it started; the time is that of sessions that have ended.
+    /// What was counted since it started.
     pub(crate) fn counts(&self) -> Result<Counts> {
-        let hub = process::cpu_with_children(self.child.id())?;
+        let hub = process::cpu_of_tree(self.child.id())?;
         Ok(Counts { hub, ..*self.counts.lock().unwrap_or_else(PoisonError::into_inner) })
     }
 
     /// The memory of the server and of all that it runs, in bytes.
     pub(crate) fn memory(&self) -> Result<u64> {
         process::memory_of_tree(self.child.id())
+    }
+
+    /// The memory of each of so many sessions, in bytes.
+    pub(crate) fn memory_of_each(&self, sessions: usize) -> Result<u64> {
+        Ok(self.memory()?.saturating_sub(self.idle) / sessions as u64)
     }
 }
 

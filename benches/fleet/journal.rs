@@ -17,8 +17,9 @@ pub(crate) struct Journal {
     pub(crate) polls: Vec<Poll>,
     /// Statuses that were pushed.
     pub(crate) pushes: usize,
-    /// The first digits of the commits that were accepted.
+    /// The first digits of the commits that were accepted, by polls that have ended and by the present one.
     accepted: Vec<String>,
+    accepting: Vec<String>,
     /// What else was a warning, or an error.
     pub(crate) complaints: Vec<String>,
     failure: Option<String>,
@@ -40,10 +41,11 @@ impl Journal {
         if let Some(wait) = told.strip_prefix("polled; next in ").and_then(|rest| rest.strip_suffix(" s")) {
             let wait = Duration::from_secs(wait.parse().unwrap_or(0));
             self.polls.push(Poll { wait, failure: self.failure.take() });
+            self.accepted.append(&mut self.accepting);
         } else if told.starts_with("pushed status ") {
             self.pushes += 1;
         } else if let Some(rest) = told.strip_prefix("accepted ") {
-            self.accepted.extend(rest.split_once(',').map(|(commit, _)| commit.to_owned()));
+            self.accepting.extend(rest.split_once(',').map(|(commit, _)| commit.to_owned()));
         } else if is_of_the_hub(told) {
             self.failure = Some(told.to_owned());
         } else if line.starts_with("warning: ") || line.starts_with("error: ") {
@@ -51,7 +53,7 @@ impl Journal {
         }
     }
 
-    /// Whether a commit was accepted.
+    /// Whether a commit was accepted, by a poll that has ended.
     pub(crate) fn has_accepted(&self, commit: &str) -> bool {
         self.accepted.iter().any(|accepted| commit.starts_with(accepted))
     }

@@ -27,9 +27,10 @@ pub(crate) fn cpu(pid: u32) -> Result<Duration> {
     ticks(user + system)
 }
 
-/// The same, and that of its children that have ended.
-pub(crate) fn cpu_with_children(pid: u32) -> Result<Duration> {
-    ticks(times(pid)?.iter().sum())
+/// The processor time of a process and of all that it has started, whether they still run or not.
+pub(crate) fn cpu_of_tree(pid: u32) -> Result<Duration> {
+    // The time of a process that has ended is its parent's, by the time that nobody finds it any more.
+    ticks(tree(pid)?.into_iter().filter_map(|pid| times(pid).ok()).flatten().sum())
 }
 
 /// Tells a process and all that it has started to end.

@@ -27,8 +27,9 @@ pub(crate) struct Stage<'a> {
     gone: Counts,
     /// The logs of agents that are gone.
     pub(crate) told: Vec<Journal>,
-    /// The most memory of the hub that was seen, in bytes.
+    /// The most memory of the hub that was seen, and of any agent that is gone, in bytes.
     pub(crate) hub_memory: u64,
+    pub(crate) agents_memory: u64,
 }
 
 impl<'a> Stage<'a> {
@@ -36,7 +37,7 @@ impl<'a> Stage<'a> {
     pub(crate) fn set(hub: &'a Hub, devices: &'a [Device], interval: Duration) -> Result<Self> {
         let server = Some(hub.serve("")?);
         let (agents, gone, told) = (Vec::new(), Counts::default(), Vec::new());
-        Ok(Self { hub, devices, interval, server, agents, gone, told, hub_memory: 0 })
+        Ok(Self { hub, devices, interval, server, agents, gone, told, hub_memory: 0, agents_memory: 0 })
     }
 
     /// Plays an act, and prints what it took.
@@ -48,9 +49,9 @@ impl<'a> Stage<'a> {
         Ok(counts)
     }
 
-    /// Starts the agents, one right after the other.
-    pub(crate) fn start(&mut self) -> Result<()> {
-        self.agents = self.devices.iter().map(Device::start).collect::<Result<_>>()?;
+    /// Starts the agents, one right after the other, with this `link.hold`.
+    pub(crate) fn start(&mut self, hold: &str) -> Result<()> {
+        self.agents = self.devices.iter().map(|device| device.start(hold)).collect::<Result<_>>()?;
         Ok(())
     }
 
@@ -58,6 +59,7 @@ impl<'a> Stage<'a> {
     pub(crate) fn stop(&mut self) -> Result<()> {
         for agent in std::mem::take(&mut self.agents) {
             self.gone = self.gone.and(agent.counts()?);
+            self.agents_memory = self.agents_memory.max(agent.peak_memory()?);
             self.told.push(agent.stop()?);
         }
         Ok(())
@@ -76,14 +78,13 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// The server.
-    pub(crate) fn server(&self) -> Result<&Sshd> {
-        self.server.as_ref().ok_or_else(|| "there is no server".into())
+    /// The hub's memory for each connection, where every agent holds one, in bytes.
+    pub(crate) fn memory_of_a_connection(&self) -> Result<u64> {
+        self.server()?.memory_of_each(self.agents.len())
     }
 
-    /// The most memory that any agent ever had in use, in bytes.
-    pub(crate) fn agents_memory(&self) -> Result<u64> {
-        self.agents.iter().try_fold(0, |most, agent| Ok(agent.peak_memory()?.max(most)))
+    fn server(&self) -> Result<&Sshd> {
+        self.server.as_ref().ok_or_else(|| "there is no server".into())
     }
 
     /// Waits until the status of every device at the hub observes this commit, and who pushed it has said so.
@@ -94,7 +95,7 @@ impl<'a> Stage<'a> {
         self.until("statuses are in the logs", taken, |stage| Ok(stage.counts()?.pushes))
     }
 
-    /// Waits until every agent has accepted this commit.
+    /// Waits until every agent has accepted this commit, and ended the poll in which it did.
     pub(crate) fn until_accepted(&mut self, commit: &str) -> Result<()> {
         self.until_each("agents have accepted the commit", |journal| journal.has_accepted(commit))
     }

@@ -13,7 +13,7 @@ pub(crate) struct Counts {
     pub(crate) failed: usize,
     /// Statuses that were pushed.
     pub(crate) pushes: usize,
-    /// Processor time of the hub's sessions, and of the agents.
+    /// Processor time of the hub's server with its sessions, and of the agents.
     pub(crate) hub: Duration,
     pub(crate) agents: Duration,
 }
@@ -40,7 +40,8 @@ impl Counts {
             polls: self.polls - before.polls,
             failed: self.failed - before.failed,
             pushes: self.pushes - before.pushes,
-            hub: self.hub - before.hub,
+            // A session may have ended while it was looked for.
+            hub: self.hub.saturating_sub(before.hub),
             agents: self.agents - before.agents,
         }
     }
@@ -54,10 +55,10 @@ pub(crate) fn head() {
     );
 }
 
-/// Prints a row: what happened, how many intervals it took, the counts, and the processor time for each login.
+/// Prints a row: what happened, how many intervals it took, the counts, and the processor time for each poll.
 pub(crate) fn row(what: &str, intervals: f64, counts: &Counts) {
     let Counts { logins, refused, polls, failed, pushes, hub, agents } = counts;
-    let each = |time: &Duration| format!("{:.1}", time.as_secs_f64() * 1e3 / (*logins).max(1) as f64);
+    let each = |time: &Duration| format!("{:.1}", time.as_secs_f64() * 1e3 / (*polls).max(1) as f64);
     let numbers = [logins, refused, polls, failed, pushes].map(usize::to_string);
     let mut cells = vec![format!("{intervals:.1}")];
     cells.extend(numbers.into_iter().chain([each(hub), each(agents)]));

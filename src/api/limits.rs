@@ -120,7 +120,8 @@ pub const FLOOR_BYTES: usize = 64 << 10;
 pub const STATUS_BYTES: usize = 256 << 10;
 /// Largest file of a status, in bytes: YAML takes about four times those of the compact form.
 pub const STATUS_FILE_BYTES: usize = 8 * STATUS_BYTES;
-/// Bytes that a device sends for the push of a status beside its pack: git's command, and what SSH takes to carry both.
+/// Bytes that count for the push of a status beside its pack: git's command, and what SSH takes to carry both. An estimate, without
+/// what the hub sends and without TCP/IP.
 pub const PUSH_OVERHEAD: u64 = 600;
 /// The least that statuses may be given for a day, in bytes: about one of them.
 pub const LEAST_BUDGET: u64 = 2_000;
