@@ -6,7 +6,7 @@ use giter_edge::{
     api::Reason,
     codec::config::{Algorithms, SshClient},
     link::{Cancel, SshConfig, SshLink},
-    reconcile::ports::{Link, Listing},
+    reconcile::ports::{Link, Listing, Want},
 };
 
 use super::{
@@ -16,7 +16,6 @@ use super::{
         sshd::{Options, Server, Sshd, run, traffic, url, write_program},
     },
     reason, status,
-    support::reads,
     way::Way,
 };
 
@@ -164,7 +163,7 @@ fn dropbears_client_lists_fetches_pushes_and_is_held() {
         let mut link = way.link(SshConfig { protocol_in_command: false, ..by_dropbear(&sshd, &hub) });
         let tip = link.list().unwrap().branch;
         let mut pack = Recorder::default();
-        link.fetch(reads(tip, None), &mut pack).unwrap();
+        link.fetch(Want::Whole(tip), &mut pack).unwrap();
         assert_eq!(&pack.0[..4], b"PACK");
         let (new, objects) = status(None, "one");
         link.publish(None, new, &objects).unwrap();

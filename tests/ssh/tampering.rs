@@ -74,7 +74,7 @@ fn other_packs() {
     let cases = [
         untaken("half of one", ("PackInvalid", 3), "", packing("\"$@\" | head -c 20000")),
         untaken("one and more", ("PackInvalid", 3), "bytes follow the pack", packing("\"$@\"; echo more")),
-        untaken("of other objects", ("PackInvalid", 3), " was not sent", packing(other)),
+        untaken("of other objects", ("PackInvalid", 3), " is missing", packing(other)),
     ];
     let sshd = WAY.start();
     check_all(cases, || world(&sshd));

@@ -13,7 +13,7 @@ use std::{
 
 use giter_edge::{
     api::{Oid, Reason},
-    reconcile::ports::{Link, Listing},
+    reconcile::ports::{Link, Listing, Want},
 };
 
 use super::WAY;
@@ -24,7 +24,6 @@ use crate::{
         sshd::{Sshd, url},
     },
     reason, status,
-    support::reads,
 };
 
 /// A poll as `giterd run` makes it.
@@ -67,12 +66,11 @@ fn many_polls_on_one_connection_see_every_change_at_once() {
 fn what_is_new_is_fetched_on_the_connection_that_found_it() {
     let (sshd, hub) = (WAY.start(), Hub::with_files(3));
     let mut link = held(&sshd, &hub);
-    let mut have = None;
     for round in 0..4 {
         let tip = commit(&hub, &round.to_string());
         assert_eq!(link.list().unwrap().branch, tip);
         let mut pack = Recorder::default();
-        link.fetch(reads(tip, have.replace(tip)), &mut pack).unwrap();
+        link.fetch(Want::Whole(tip), &mut pack).unwrap();
         assert_eq!(&pack.0[..4], b"PACK");
         link.rest();
     }
@@ -240,11 +238,11 @@ fn a_connection_that_is_lost_during_a_fetch_fails_it_and_nothing_after_it() {
     poll(&mut *link);
     let tip = link.list().unwrap().branch;
     gate.cut();
-    assert_eq!(reason(link.fetch(reads(tip, None), &mut Recorder::default())), Reason::HubUnreachable);
+    assert_eq!(reason(link.fetch(Want::Whole(tip), &mut Recorder::default())), Reason::HubUnreachable);
     link.rest();
     assert_eq!(link.list().unwrap().branch, tip);
     let mut pack = Recorder::default();
-    link.fetch(reads(tip, None), &mut pack).unwrap();
+    link.fetch(Want::Whole(tip), &mut pack).unwrap();
     assert!(!pack.0.is_empty());
 }
 
