@@ -43,6 +43,8 @@ impl Table {
     /// Prints a row: git's figure, ours, and its limit.
     pub(crate) fn row(&mut self, what: &str, unit: Unit, git: Option<f64>, ours: Option<f64>, limit: Limit) {
         let show = |figure: Option<f64>| figure.map(|figure| shown(figure, unit)).unwrap_or_default();
+        // Whole round trips are meant, and the time for the work between them is in the figure too.
+        let ours = ours.map(|figure| if unit == Unit::Trips { (figure * 10.0).round() / 10.0 } else { figure });
         let (limit, is_over) = match limit {
             Limit::None => (None, false),
             Limit::AtMost(most) => (Some(most), ours.is_none_or(|ours| ours > most)),

@@ -20,16 +20,25 @@ const TURNS: usize = 5;
 /// The changes that a device was away for.
 const AWAY: usize = 1_000;
 
-/// The first sync, with its first status.
+/// The first sync, with and without its first status, which git does not send.
 pub(super) fn first(world: &World, table: &mut Table, _: &Options) -> Result<()> {
     let git = world.git()?.traffic.bytes() as f64;
-    let [builtin, system] = CLIENTS.map(|client| {
+    let [builtin, system] = CLIENTS.map(|client| -> Result<_> {
         let (device, _) = world.device(client)?;
-        world.traffic(|| run(&mut device.sync()).map(drop)).map(|traffic| traffic.bytes() as f64)
+        let sync = || world.traffic(|| run(&mut device.sync()).map(drop)).map(|traffic| traffic.bytes() as f64);
+        let (first, unchanged) = (sync()?, sync()?);
+        device.play(true)?;
+        device.sync().output()?;
+        device.play(false)?;
+        Ok([first, first - (sync()? - unchanged)])
     });
+    let ([builtin, builtin_alone], [system, system_alone]) = (builtin?, system?);
     table.part(&format!("first sync, {DEVICES} devices"));
-    table.row("IP bytes, giterd's first status included", Bytes, Some(git), Some(builtin?), AtMost(18_000.0));
-    table.row("giterd by ssh: IP bytes", Bytes, Some(git), Some(system?), Free);
+    table.row("IP bytes", Bytes, Some(git), Some(builtin_alone), AtMost(18_000.0));
+    table.row("with its first status", Bytes, None, Some(builtin), Free);
+    table.row("giterd by ssh: IP bytes", Bytes, Some(git), Some(system_alone), Free);
+    table.row("giterd by ssh: with its first status", Bytes, None, Some(system), Free);
+    table.note("giterd reports in the same sync: a status is a sync that reports less an unchanged one.");
     Ok(())
 }
 
