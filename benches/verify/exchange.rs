@@ -74,14 +74,24 @@ impl Exchange {
         self.beside("root.keys")
     }
 
-    /// The pack that git makes of a commit and all behind it, or of what lies between two.
-    pub(crate) fn pack(&self, from: Option<Oid>, to: Oid) -> Result<PathBuf> {
+    /// The pack that git makes of what lies between two commits.
+    pub(crate) fn pack(&self, from: Oid, to: Oid) -> Result<PathBuf> {
         let (wanted, packed) = (self.beside("wanted"), self.beside(&format!("{to}.pack")));
-        fs::write(&wanted, format!("{to}\n{}", from.map(|from| format!("^{from}\n")).unwrap_or_default()))?;
+        fs::write(&wanted, format!("{to}\n^{from}\n"))?;
         let mut command = self.git();
         command.args(["pack-objects", "-q", "--revs", "--thin", "--delta-base-offset", "--stdout"]);
         fs::write(&packed, run(command.stdin(File::open(wanted)?))?.stdout)?;
         Ok(packed)
+    }
+
+    /// Packs a commit and all behind it where a device's store has its packs; the pack's name. Nothing else keeps a whole
+    /// history there: it is what a quarantine shows while a range is proven.
+    pub(crate) fn pack_for_store(&self, state: &Path, to: Oid) -> Result<Oid> {
+        let wanted = self.beside("wanted");
+        fs::write(&wanted, format!("{to}\n"))?;
+        let mut command = self.git();
+        command.args(["pack-objects", "-q", "--revs", "--delta-base-offset"]).arg(state.join("packs/pack"));
+        Ok(String::from_utf8(run(command.stdin(File::open(wanted)?))?.stdout)?.trim().parse()?)
     }
 
     /// `git verify-commit` of some commits, in one run.

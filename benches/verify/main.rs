@@ -119,7 +119,7 @@ fn verify_memory(table: &mut Table, exchange: &Exchange, state: &Path) -> Result
 /// What it takes to take in the longest range, as git packs it for a device that has the floor.
 fn intake(table: &mut Table, exchange: &Exchange, state: &Path) -> Result<()> {
     let (mut device, generation) = store(exchange, state, 0)?;
-    let pack = exchange.pack(Some(exchange.line[0]), exchange.line[LONGEST])?;
+    let pack = exchange.pack(exchange.line[0], exchange.line[LONGEST])?;
     table.bytes(&format!("intake: pack of {LONGEST}"), fs::metadata(&pack)?.len(), None);
     let memory = memory::of_intake(state, &exchange.root_file(), &generation, &pack)?;
     table.bytes("intake: all resident", memory.resident, None);
@@ -133,10 +133,9 @@ fn intake(table: &mut Table, exchange: &Exchange, state: &Path) -> Result<()> {
 
 /// A device that has an exchange up to one of its commits.
 fn store(exchange: &Exchange, state: &Path, at: usize) -> Result<(Device, Generation)> {
-    let mut device = Device::open(state, &exchange.root_file())?;
-    let tip = exchange.line[at];
-    let generation = device.keep(&exchange.pack(None, tip)?, &Generation::default(), tip)?;
-    Ok((device, generation))
+    let device = Device::open(state, &exchange.root_file())?;
+    let pack = exchange.pack_for_store(state, exchange.line[at])?;
+    Ok((device, Generation { packs: vec![pack] }))
 }
 
 fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<Duration> {
