@@ -4,7 +4,10 @@
 //! "PACK" 2 count | kind and size, zlib | kind and size, zlib | ... | SHA-1 over all before it
 //! ```
 
-use std::io::{self, Read};
+use std::{
+    borrow::Borrow,
+    io::{self, Read},
+};
 
 use gix::{
     hash::{Hasher, Kind as HashKind, hasher},
@@ -36,7 +39,7 @@ pub fn id_of(kind: ObjectKind, data: &[u8]) -> Result<Oid> {
 /// `Bug` if there are more than 2^32 of them.
 pub fn write(objects: &[NewObject]) -> Result<Vec<u8>> {
     let mut pack = Vec::new();
-    Stream::new(objects.len(), objects.iter().map(|new| Ok(new.object.clone())))?
+    Stream::new(objects.len(), objects.iter().map(|new| Ok(&new.object)))?
         .read_to_end(&mut pack)
         .map_err(|e| unwrap(e, |e| Error::new(Reason::Bug, "cannot write a pack").caused_by(e)))?;
     Ok(pack)
@@ -70,7 +73,7 @@ pub struct Stream<I> {
     at: usize,
 }
 
-impl<I: Iterator<Item = Result<Object>>> Stream<I> {
+impl<O: Borrow<Object>, I: Iterator<Item = Result<O>>> Stream<I> {
     /// A pack of `count` objects, which `objects` yields.
     ///
     /// # Errors
@@ -94,6 +97,7 @@ impl<I: Iterator<Item = Result<Object>>> Stream<I> {
             return Ok(());
         }
         let object = self.objects.next().ok_or_else(|| Error::new(Reason::Bug, "a pack has too few objects"))??;
+        let object = object.borrow();
         self.left -= 1;
         let data = Data { kind: object.kind.into(), object_hash: HashKind::Sha1, data: &object.data };
         let entry = Entry::from_data_obj(&data, 0, Compression::DEFAULT).map_err(broken)?;
@@ -106,7 +110,7 @@ impl<I: Iterator<Item = Result<Object>>> Stream<I> {
     }
 }
 
-impl<I: Iterator<Item = Result<Object>>> Read for Stream<I> {
+impl<O: Borrow<Object>, I: Iterator<Item = Result<O>>> Read for Stream<I> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.at == self.ready.len() {
             self.refill().map_err(io::Error::other)?;

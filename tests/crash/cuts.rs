@@ -80,7 +80,7 @@ fn a_disk_that_does_not_sync_is_noticed() {
 #[test]
 fn a_single_sync_that_is_left_out_is_noticed() {
     let story = Story::change();
-    for path in ["/0.pack", "/0.idx", "/packs", ".giter-tmp", "/state"] {
+    for path in ["/1.pack", "/1.idx", "/packs", ".giter-tmp", "/state"] {
         let why = fails(&story, Unordered, |synced| synced.ends_with(path));
         println!("{path}: {why:?}");
         assert!(why.is_some(), "nobody misses the fsync of {path}");
