@@ -85,7 +85,7 @@ impl Schedule {
     }
 
     /// The connection is lost on which the hub would have told of changes: the next poll, which makes another, is brought
-    /// forward to some time within the interval or [`LOSS_CAP`]. All devices lose a hub at once.
+    /// forward to some time within the interval or a minute, whichever is shorter. All devices lose a hub at once.
     pub fn lost(&mut self, now: Instant, random: u32) {
         let soon = now + fraction(self.interval.min(LOSS_CAP), random);
         if self.failures == 0 {
