@@ -45,6 +45,17 @@ pub fn write(objects: &[NewObject]) -> Result<Vec<u8>> {
     Ok(pack)
 }
 
+/// How many bytes a whole pack of the given objects has, which is not kept.
+///
+/// # Errors
+///
+/// Those of [`write`].
+pub fn size(objects: &[NewObject]) -> Result<u64> {
+    let mut pack = Stream::new(objects.len(), objects.iter().map(|new| Ok(&new.object)))?;
+    io::copy(&mut pack, &mut io::sink())
+        .map_err(|e| unwrap(e, |e| Error::new(Reason::Bug, "cannot write a pack").caused_by(e)))
+}
+
 /// Reads the named objects one after the other, each of which must be there and of the kind that is said.
 ///
 /// # Errors
@@ -162,7 +173,7 @@ mod tests {
 
     #[test]
     fn an_error_of_the_objects_comes_out_whole() {
-        let objects = [Err(Error::new(Reason::DiskFull, "no room"))].into_iter();
+        let objects = [Err::<Object, _>(Error::new(Reason::DiskFull, "no room"))].into_iter();
         let error = Stream::new(1, objects).unwrap().read_to_end(&mut Vec::new()).unwrap_err();
         assert_eq!(unwrap(error, |_| unreachable!()).reason(), Reason::DiskFull);
     }

@@ -29,14 +29,15 @@ impl Seal for StatusSeal {
         self.key.public()
     }
 
-    fn seal(&self, status: &DeviceStatus, parent: Option<Oid>, time: i64, message: &str) -> Result<Sealed> {
+    fn seal(&self, status: &DeviceStatus, parent: Option<Oid>, time: i64, message: String) -> Result<Sealed> {
         let (file, content) = match self.format {
             Format::Compact => (status::FILES[0], status::encode(status)?),
             Format::Yaml => (status::FILES[1], status::to_yaml(status)?.into_bytes()),
         };
-        let draft = StatusDraft { device: &self.device, parent, time, message, file, content };
+        let draft = StatusDraft { device: &self.device, parent, time, message: &message, file, content };
         let objects = status_commit(draft, &self.key)?;
-        let bytes = limits::PUSH_OVERHEAD + pack::write(&objects)?.len() as u64;
+        drop(message);
+        let bytes = limits::PUSH_OVERHEAD + pack::size(&objects)?;
         Ok(Sealed { objects, bytes })
     }
 }
@@ -90,7 +91,7 @@ mod tests {
         let message = report::message(&status, []);
         let parent =
             Some(Oid::new(*b"\x7a\x90\x1c\xee\x42\x0b\x6d\x13\xf8\x27\x95\x5e\x31\xa4\xc0\x66\x8b\xd9\x04\x72"));
-        let sealed = seal.seal(&status, parent, 1_795_000_000, &message).unwrap();
+        let sealed = seal.seal(&status, parent, 1_795_000_000, message).unwrap();
         let pack = pack::write(&sealed.objects).unwrap();
         assert_eq!(sealed.bytes, limits::PUSH_OVERHEAD + pack.len() as u64);
         assert!(pack.len() < 1_000, "{}", pack.len());

@@ -96,7 +96,7 @@ pub trait Seal {
     /// # Errors
     ///
     /// `Bug` if the status cannot be encoded.
-    fn seal(&self, status: &DeviceStatus, parent: Option<Oid>, time: i64, message: &str) -> Result<Sealed>;
+    fn seal(&self, status: &DeviceStatus, parent: Option<Oid>, time: i64, message: String) -> Result<Sealed>;
 }
 
 /// A status that can be pushed.

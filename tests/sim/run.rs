@@ -190,7 +190,7 @@ impl Run {
         let last = self.record().status.expect("a status was made");
         let status = DeviceStatus { sequence: last.sequence + 1, boot_id: [99; 16], ..self.said() };
         let parent = self.world().hub.status;
-        let objects = self.seal.seal(&status, parent, 1_795_000_000, "the twin").unwrap().objects;
+        let objects = self.seal.seal(&status, parent, 1_795_000_000, "the twin".into()).unwrap().objects;
         let commit = objects[2].id;
         self.world().hub.add(objects);
         self.world().hub.status = Some(commit);

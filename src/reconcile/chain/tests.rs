@@ -75,7 +75,7 @@ fn status(device: DeviceId) -> DeviceStatus {
 
 fn sealed(device: DeviceId, seed: u8, format: Format) -> [NewObject; 3] {
     let seal = StatusSeal::new(device.clone(), key(seed), format);
-    seal.seal(&status(device), Some(Oid::new([9; 20])), 1_795_000_000, "Ready").unwrap().objects
+    seal.seal(&status(device), Some(Oid::new([9; 20])), 1_795_000_000, "Ready".into()).unwrap().objects
 }
 
 /// A status commit of this device's key that holds something else.

@@ -194,7 +194,7 @@ impl Agent {
         let Report { status, digest, now } = report;
         let news = || self.went_back.iter().chain(self.news.values());
         let message = report::message(status, news());
-        let sealed = ports.seal.seal(status, parent, now.time, &message)?;
+        let sealed = ports.seal.seal(status, parent, now.time, message)?;
         let (commit, sequence) = (sealed.objects[2].id, status.sequence);
         // What happened stays in the record, although all is as before.
         let heartbeat = repeats && news().next().is_none();
