@@ -37,7 +37,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// The largest stripped giterd, its SSH client included, in bytes.
 const GITERD_BYTES: u64 = 3_000_000;
 /// The most memory of a `giterd sync`, without the ssh it runs, in bytes.
-const SYNC_MEMORY: u64 = 8_000_000;
+const SYNC_MEMORY: u64 = 8 << 20;
 /// The largest pack of a one-resource status push, in bytes.
 const STATUS_PACK: u64 = 1_000;
 /// How often an unchanged poll is measured; the median counts.
