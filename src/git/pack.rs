@@ -49,7 +49,7 @@ pub fn write(objects: &[NewObject]) -> Result<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// Those of [`write`].
+/// Those of [`write()`].
 pub fn size(objects: &[NewObject]) -> Result<u64> {
     let mut pack = Stream::new(objects.len(), objects.iter().map(|new| Ok(&new.object)))?;
     io::copy(&mut pack, &mut io::sink())
