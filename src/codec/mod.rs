@@ -24,4 +24,5 @@ pub mod signers;
 pub mod sshsig;
 mod sshwire;
 pub mod status;
+pub mod stick;
 pub mod yaml;

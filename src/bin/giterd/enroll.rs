@@ -7,11 +7,12 @@ use std::{
 };
 
 use giter_edge::{
-    api::{DeviceId, Error, Oid, Reason, Result, ledger::Record, object::NewObject},
+    api::{DeviceId, Error, ExchangeId, Oid, Reason, Result, ledger::Record, object::NewObject},
     cli::{self, Output},
     codec::{
         config::Config,
         enrolment::{self, Notes},
+        stick::{self, Paper},
         yaml,
     },
     disk::{
@@ -106,18 +107,15 @@ fn ask(link: &mut dyn Link, device: &DeviceId, request: &[NewObject; 3], force: 
     Ok(Asked::Sent)
 }
 
-fn to_stick(config: &Config, record: &Record, stick: &Path, request: &[NewObject; 3]) -> Result<PathBuf> {
+fn to_stick(config: &Config, record: &Record, root: &Path, request: &[NewObject; 3]) -> Result<PathBuf> {
     let exchange = config.trust.exchange.as_ref().or(record.exchange.as_ref());
-    let (above, last) = config.device.as_str().rsplit_once('/').unwrap_or(("", config.device.as_str()));
-    let names = ["GITER", exchange.map_or("enroll", |id| id.as_str()), "from-device"];
-    let names: Vec<_> = names.into_iter().chain(above.split('/').filter(|name| !name.is_empty())).collect();
-    let file = format!("{last}.enroll.bundle");
+    let place = Paper::Request.place(exchange.map_or(stick::ENROLL, ExchangeId::as_str), &config.device);
     let bytes = bundle::write(&enrolment::ref_of(&config.device), request[2].id, request)?;
     let access = Access { mode: 0o644, ..Access::PRIVATE };
-    folder::below(stick, names.iter().copied())
-        .and_then(|folder| atomic::replace(folder, &file, &bytes, access))
-        .map_err(|e| Error::io(Reason::StickFailed, format!("cannot write the request to {}", stick.display()), e))?;
-    Ok(stick.join(names.join("/")).join(file))
+    folder::below(root, place.folders.iter().copied())
+        .and_then(|folder| atomic::replace(folder, &place.file, &bytes, access))
+        .map_err(|e| Error::io(Reason::StickFailed, format!("cannot write the request to {}", root.display()), e))?;
+    Ok(root.join(place.path()))
 }
 
 /// Where the hub does not know the device's SSH key yet, what it is has to be said.
