@@ -12,6 +12,8 @@ mod keys;
 mod logger;
 mod run;
 mod show;
+#[allow(dead_code)]
+mod stick;
 mod verbs;
 mod worker;
 mod world;
