@@ -320,7 +320,9 @@ impl Reason {
             Self::PackInvalid => "run 'git fsck' in the repository at the hub, if the next poll fails too",
             Self::PushRejected => "let this device's account write its status ref at the hub",
             Self::StickFailed => "see that the stick is plugged in and mounted, and that this user may write there",
-            Self::BundleInvalid => "write it to the stick again, and let the stick be unmounted before it is pulled out",
+            Self::BundleInvalid => {
+                "write it to the stick again, and let the stick be unmounted before it is pulled out"
+            }
             Self::BundleNotFound => "export one for this device: giterctl export --to DIR DEVICE",
             Self::BundleBaseMissing => {
                 "bring this device's status to the hub and export again, or export without a base: --seed"

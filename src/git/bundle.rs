@@ -54,7 +54,9 @@ pub fn header<const N: usize>(source: &mut impl BufRead, names: [&str; N]) -> Re
             return Err(invalid(format!("the bundle is of version {}", text(&line[3..line.len() - 11])))
                 .hint("let git write version 2 or 3: git bundle create --version=3"));
         }
-        _ => return Err(invalid("the file is no git bundle").hint("'giterctl export' and 'git bundle create' make them")),
+        _ => {
+            return Err(invalid("the file is no git bundle").hint("'giterctl export' and 'git bundle create' make them"));
+        }
     };
     let mut header = Header { refs: [None; N], prerequisites: Vec::new() };
     let (mut refs, mut may_list, mut may_require) = (0, is_v3, true);
@@ -164,7 +166,8 @@ mod tests {
 
     #[test]
     fn a_header_is_read_to_the_pack() {
-        let text = format!("# v2 git bundle\n-{ONE} a subject\n-{TWO}\n{TWO} refs/tags/x\n{ONE} refs/heads/main\n\nPACK");
+        let text =
+            format!("# v2 git bundle\n-{ONE} a subject\n-{TWO}\n{TWO} refs/tags/x\n{ONE} refs/heads/main\n\nPACK");
         let (header, left) = read(&text).unwrap();
         assert_eq!(header.refs, [ONE.parse().ok(), None]);
         assert_eq!(header.prerequisites, [ONE.parse().unwrap(), TWO.parse().unwrap()]);

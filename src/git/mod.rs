@@ -7,6 +7,7 @@
 //!
 //! seal --status--> commit                   the signed status
 //! enrolment -----> commit --> bundle        the signed request of a device that asks to be enrolled
+//! outbox --------------------> bundle        the statuses that wait for sticks
 //! fetch, push                               the wire: protocol v2 and send-pack over a pair of byte streams
 //! ```
 //!
@@ -21,6 +22,7 @@ pub mod enrolment;
 pub mod fetch;
 pub mod graph;
 mod intake;
+pub mod outbox;
 pub mod pack;
 mod packs;
 pub mod push;
@@ -30,4 +32,5 @@ pub mod seal;
 pub mod store;
 pub(crate) mod wire;
 
+pub use outbox::OutboxFile;
 pub use store::PackStore;

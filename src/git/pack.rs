@@ -1,4 +1,5 @@
-//! Packs that go out: objects as they are, without deltas, in git's pack format version 2 (gitformat-pack(5)).
+//! Packs that go out: objects as they are, without deltas, in git's pack format version 2 (gitformat-pack(5)); and how
+//! one that was written here is read again.
 //!
 //! ```text
 //! "PACK" 2 count | kind and size, zlib | kind and size, zlib | ... | SHA-1 over all before it
@@ -12,10 +13,11 @@ use std::{
 use gix::{
     hash::{Hasher, Kind as HashKind, hasher},
     objs::Data,
-    zlib::Compression,
+    zlib::{Compression, Inflate, Status},
 };
-use gix_pack::data::{Version, header, input::Entry};
+use gix_pack::data::{self, Version, header, input::Entry};
 
+use super::convert;
 use crate::{
     api::{Error, Oid, Reason, Result},
     reconcile::ports::{NewObject, Object, ObjectKind, Objects},
@@ -54,6 +56,40 @@ pub fn size(objects: &[NewObject]) -> Result<u64> {
     let mut pack = Stream::new(objects.len(), objects.iter().map(|new| Ok(&new.object)))?;
     io::copy(&mut pack, &mut io::sink())
         .map_err(|e| unwrap(e, |e| Error::new(Reason::Bug, "cannot write a pack").caused_by(e)))
+}
+
+/// Reads a pack that [`write()`] wrote, of at most `limit` bytes once it is inflated.
+///
+/// # Errors
+///
+/// `PackInvalid` if it is another, or damaged; `PackTooLarge`.
+pub fn read(bytes: &[u8], limit: usize) -> Result<Vec<NewObject>> {
+    let invalid = || Error::new(Reason::PackInvalid, "the pack is not one that this agent wrote");
+    let (body, sum) = bytes.split_last_chunk::<20>().ok_or_else(invalid)?;
+    let (head, mut rest) = body.split_first_chunk::<{ header::SIZE }>().ok_or_else(invalid)?;
+    let mut hash = hasher(HashKind::Sha1);
+    hash.update(body);
+    let is_whole = hash.try_finalize().is_ok_and(|hash| hash.as_slice() == sum);
+    let count = header::decode(head).ok().filter(|_| is_whole).ok_or_else(invalid)?.1;
+    let (mut objects, mut left, mut inflate) = (Vec::new(), limit, Inflate::default());
+    for _ in 0..count {
+        let entry = data::Entry::from_read(&mut rest, 0, 20).map_err(|_| invalid())?;
+        let kind = entry.header.as_kind().and_then(convert::kind).ok_or_else(invalid)?;
+        let size = usize::try_from(entry.decompressed_size).ok().filter(|size| *size <= left);
+        let size =
+            size.ok_or_else(|| Error::new(Reason::PackTooLarge, format!("the pack has more than {limit} bytes")))?;
+        left -= size;
+        // A byte more than there is to come, so that the end is seen.
+        let mut data = vec![0; size + 1];
+        let (status, used, made) = inflate.once(rest, &mut data).map_err(|_| invalid())?;
+        if status != Status::StreamEnd || made != size {
+            return Err(invalid());
+        }
+        data.truncate(size);
+        rest = &rest[used..];
+        objects.push(NewObject { id: id_of(kind, &data)?, object: Object { kind, data } });
+    }
+    if rest.is_empty() { Ok(objects) } else { Err(invalid()) }
 }
 
 /// Reads the named objects one after the other, each of which must be there and of the kind that is said.
@@ -169,6 +205,22 @@ mod tests {
     fn a_small_pack_is_small() {
         let objects: Vec<_> = (0..4u8).map(|n| blob(&[b'a' + n; 150])).collect();
         assert!(write(&objects).unwrap().len() < 200);
+    }
+
+    #[test]
+    fn what_was_written_is_read_again() {
+        let objects: Vec<_> = [&b""[..], b"one", &[7; 100_000]].map(blob).to_vec();
+        let pack = write(&objects).unwrap();
+        assert_eq!(read(&pack, 100_003).unwrap(), objects);
+        assert_eq!(read(&pack, 100_002).unwrap_err().reason(), Reason::PackTooLarge);
+        for end in 0..pack.len() {
+            assert_eq!(read(&pack[..end], 100_003).unwrap_err().reason(), Reason::PackInvalid, "{end}");
+        }
+        for at in 0..pack.len() {
+            let mut bytes = pack.clone();
+            bytes[at] ^= 1;
+            assert_eq!(read(&bytes, 100_003).unwrap_err().reason(), Reason::PackInvalid, "{at}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod approval;
 pub mod chain;
 pub mod decode;
 pub mod goal;
+pub mod outbox;
 pub mod plan;
 pub mod ports;
 pub mod report;

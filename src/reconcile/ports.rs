@@ -5,7 +5,10 @@
 
 use std::{io::Read, os::fd::OwnedFd};
 
-use super::goal::{Goal, Observed, Step};
+use super::{
+    goal::{Goal, Observed, Step},
+    outbox::Statuses,
+};
 pub use crate::api::object::{NewObject, Object, ObjectKind};
 use crate::api::{
     DeviceId, Oid, Result, Spec,
@@ -182,6 +185,22 @@ pub trait Link {
 
     /// What was learned about the hub so far; kept in the ledger for the next start.
     fn traits(&self) -> HubTraits;
+
+    /// What was carried here, where this is a stick and was found by `list`; `None` for a hub. A stick that has nothing
+    /// for the device is listed with `BundleNotFound`, and takes statuses all the same. Those go along as they are: what
+    /// is published there moves no ref, and `old` is what the hub has to have before.
+    fn carried(&self) -> Option<Carried> {
+        None
+    }
+}
+
+/// What a stick says beside what it brings. Anybody may have written it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Carried {
+    /// A status of this device that the hub had when the stick was there.
+    pub heard: Option<Oid>,
+    /// The commit, of those that the device has, on which that builds which is brought; `None` where it builds on none.
+    pub base: Option<Oid>,
 }
 
 /// The hardware and files that the drivers may touch.
@@ -243,4 +262,21 @@ pub trait FloorCopy {
     ///
     /// `DiskFull`, `StateReadOnly`, `StateFailed`.
     fn save(&mut self, floor: &Floor) -> Result<()>;
+}
+
+/// The statuses that wait for sticks, where they survive. Only a device that meets sticks ever writes one.
+pub trait Outbox {
+    /// What was saved last; the empty one where there never was any.
+    ///
+    /// # Errors
+    ///
+    /// `StateFailed` if it cannot be read, or is damaged.
+    fn load(&mut self) -> Result<Statuses>;
+
+    /// Replaces it. When this returns, a power cut cannot lose it; cut before, the old one stands.
+    ///
+    /// # Errors
+    ///
+    /// `DiskFull`, `StateReadOnly`, `StateFailed`.
+    fn save(&mut self, statuses: &Statuses) -> Result<()>;
 }
