@@ -55,7 +55,9 @@ pub fn header<const N: usize>(source: &mut impl BufRead, names: [&str; N]) -> Re
                 .hint("let git write version 2 or 3: git bundle create --version=3"));
         }
         _ => {
-            return Err(invalid("the file is no git bundle").hint("'giterctl export' and 'git bundle create' make them"));
+            return Err(
+                invalid("the file is no git bundle").hint("'giterctl export' and 'git bundle create' make them")
+            );
         }
     };
     let mut header = Header { refs: [None; N], prerequisites: Vec::new() };

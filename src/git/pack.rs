@@ -81,6 +81,7 @@ pub fn read(bytes: &[u8], limit: usize) -> Result<Vec<NewObject>> {
         left -= size;
         // A byte more than there is to come, so that the end is seen.
         let mut data = vec![0; size + 1];
+        inflate.reset();
         let (status, used, made) = inflate.once(rest, &mut data).map_err(|_| invalid())?;
         if status != Status::StreamEnd || made != size {
             return Err(invalid());

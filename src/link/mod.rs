@@ -4,6 +4,7 @@
 //! remote::Remote --gather, git::push, watch--> stream::Stream <--makes-- stream::Connector (ssh::SystemSsh,
 //!                                                                                          builtin::Builtin)
 //! file::FileLink --git::repository--------> a repository on a mounted file system
+//! stick::StickLink --git::bundle----------> a stick, or one bundle
 //! ```
 //!
 //! A link moves bytes and refs. It trusts nobody and decides nothing: what it fetched is proven elsewhere, before it
@@ -15,9 +16,11 @@ mod child;
 mod diagnosis;
 pub mod file;
 mod gather;
+mod nowhere;
 mod patience;
 pub mod remote;
 pub mod ssh;
+pub mod stick;
 pub mod stream;
 pub mod url;
 mod watch;
@@ -27,8 +30,10 @@ use std::path::PathBuf;
 pub use builtin::BuiltinLink;
 pub use cancel::Cancel;
 pub use file::FileLink;
+pub use nowhere::Nowhere;
 pub use remote::Manner;
 pub use ssh::{SshConfig, SshLink, check_identity};
+pub use stick::StickLink;
 pub use url::{SshUrl, Url};
 
 use crate::{

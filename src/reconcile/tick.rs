@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 
 mod budget;
+mod carry;
 mod floor;
 mod going_back;
 mod own_status;
@@ -29,8 +30,9 @@ use super::{
     apply::{self, Bound, Outcome, Releases},
     approval::{self, Approval},
     decode::decode,
+    outbox::Statuses,
     plan::Decision,
-    ports::{Board, FloorCopy, Ledger, Link, Listing, NewObject, Store},
+    ports::{Board, Carried, FloorCopy, Ledger, Link, Listing, NewObject, Outbox, Store},
     report,
     verify::{Policy, Verified},
 };
@@ -82,6 +84,8 @@ pub struct Ports<'a> {
     pub ledger: &'a mut dyn Ledger,
     /// The second copy of the floor, where the operator wants one.
     pub floor: Option<&'a mut dyn FloorCopy>,
+    /// The statuses that wait for sticks.
+    pub outbox: &'a mut dyn Outbox,
     /// The device's signature.
     pub seal: &'a dyn Seal,
 }
@@ -153,11 +157,13 @@ pub enum Published {
     Held(Option<u64>),
     /// It was pushed.
     Pushed(LastPush),
+    /// It waits in the outbox, and goes with every stick until the hub is known to have it.
+    Kept(LastPush),
     /// It could not be.
     NotPushed,
 }
 
-/// A status that reached the hub.
+/// A status that reached the hub, or is on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LastPush {
     /// Its commit.
@@ -221,6 +227,14 @@ pub struct Agent {
     /// Whether a status that the record did not know was taken up since the start.
     has_taken_up: bool,
     listing: Option<Listing>,
+    /// What the stick says that is met in this tick; `None` for the hub itself, and where it is told nothing.
+    carried: Option<Carried>,
+    /// The statuses that wait for sticks.
+    outbox: Statuses,
+    /// The last status that the hub is known to have, by its own word since the start.
+    heard: Option<Oid>,
+    /// That statuses were given up, until a status says so.
+    gave_up: Option<String>,
     /// Why not all that the accepted tip asks is in force: it cannot be read, or some of it no longer fits the device.
     decode_error: Option<Error>,
     /// What is in hand differs from the record on the disk, which could not be written.
@@ -244,6 +258,7 @@ impl Agent {
     pub fn start(settings: Settings, ports: &mut Ports<'_>) -> Result<Self> {
         let mut agent = Self::new(settings, ports.ledger)?;
         agent.raise_floor(ports);
+        agent.open_outbox(ports);
         agent.recover(ports)?;
         agent.copy_floor(ports);
         Ok(agent)
@@ -275,6 +290,10 @@ impl Agent {
             twin: None,
             has_taken_up: false,
             listing: None,
+            carried: None,
+            outbox: Statuses::default(),
+            heard: None,
+            gave_up: None,
             decode_error: None,
             unsaved: false,
             unsent: None,
@@ -372,7 +391,7 @@ impl Agent {
     pub fn tick(&mut self, ports: &mut Ports<'_>, reach: Reach, now: Moment) -> Tick {
         let mut advanced = None;
         let mut sync_error = None;
-        self.listing = None;
+        (self.listing, self.carried) = (None, None);
         self.rebind(ports);
         if reach == Reach::Hub {
             // Again, where it could not be written before.
@@ -385,7 +404,7 @@ impl Agent {
         let reason = sync_error.as_ref().map(Error::reason);
         if matches!(reason, Some(Reason::Stopped | Reason::NotApproved)) || self.is_unapproved(&ports.seal.key()) {
             // Nobody is told: the hub would have to be waited for, or does not know this device.
-            self.listing = None;
+            (self.listing, self.carried) = (None, None);
         }
         let sync_error = sync_error.or_else(|| self.decode_error.as_ref().map(Error::flattened));
         let before = self.record.owned.clone();

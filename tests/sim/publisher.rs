@@ -27,6 +27,9 @@ use crate::{
 /// The device that the stories are about.
 pub(crate) const DEVICE: &str = "site-a/pump-07";
 
+/// Its status ref.
+pub(crate) const STATUS_REF: &str = "refs/giter/status/site-a/pump-07";
+
 const EXCHANGE: &str = "5f0c1f0e3d5b4d0e9a7c2b6e8f1a4c3d";
 
 /// One resource: its name, what it drives, and how.

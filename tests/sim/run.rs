@@ -9,7 +9,7 @@ use giter_edge::{
     git::seal::StatusSeal,
     reconcile::{
         apply::is_same_record,
-        ports::{Board, FloorCopy, Ledger, Link, Store},
+        ports::{Board, FloorCopy, Ledger, Link, Outbox, Store},
         tick::{Agent, Ports, Reach, Seal, Settings, Tick},
         verify::Policy,
     },
@@ -25,6 +25,7 @@ use crate::{
         floor::{self, SimFloor},
         hub::SimLink,
         ledger::{self, SimLedger},
+        outbox::SimOutbox,
         store::SimStore,
     },
 };
@@ -36,6 +37,7 @@ pub(crate) struct Parts {
     pub(crate) board: Box<dyn Board>,
     pub(crate) ledger: Box<dyn Ledger>,
     pub(crate) floor: Option<Box<dyn FloorCopy>>,
+    pub(crate) outbox: Box<dyn Outbox>,
 }
 
 /// Makes the parts anew at each start.
@@ -49,6 +51,7 @@ pub(crate) fn sound_parts(world: &Shared) -> Parts {
         board: Box::new(SimBoard::new(world)),
         ledger: Box::new(SimLedger::new(world)),
         floor: Some(Box::new(SimFloor::new(world))),
+        outbox: Box::new(SimOutbox::new(world)),
     }
 }
 
@@ -324,6 +327,7 @@ fn ports<'a>(parts: &'a mut Parts, seal: &'a StatusSeal) -> Ports<'a> {
         board: &mut *parts.board,
         ledger: &mut *parts.ledger,
         floor: parts.floor.as_mut().map(|floor| &mut **floor as &mut dyn FloorCopy),
+        outbox: &mut *parts.outbox,
         seal,
     }
 }

@@ -26,7 +26,9 @@ Commands:
 Options (before or after the command):
   -c, --config FILE   the configuration [default: /etc/giter/giterd.toml]; each key also as GITERD_SECTION_KEY
   -o, --output FORM   table, wide, yaml, json or name [default: table]
-      --stick DIR     enroll: write the request to a stick that is mounted there, instead of asking the hub
+      --stick DIR     sync: meet the stick that is mounted there, instead of the hub
+                      enroll: write the request to it, instead of asking the hub
+      --bundle FILE   sync: take what this one bundle brings; what there is to say waits for a stick or the hub
       --force         enroll: replace another request that stands under this device's name
   -v, --verbose       say more on stderr; twice: everything (GITERD_LOG=error|warn|info|debug|trace does the same)
   -q, --quiet         say only errors on stderr
@@ -69,8 +71,10 @@ pub struct Args {
     pub output: Output,
     /// How much is logged; `None` where the command line does not say.
     pub log: Option<log::LevelFilter>,
-    /// `enroll`: where a stick is mounted that takes the request.
+    /// `sync`, `enroll`: where a stick is mounted.
     pub stick: Option<PathBuf>,
+    /// `sync`: a bundle.
+    pub bundle: Option<PathBuf>,
     /// `enroll`: whether another request is replaced.
     pub force: bool,
 }
@@ -85,7 +89,7 @@ pub fn parse(mut parser: Parser) -> Result<Args> {
     let mut config = PathBuf::from(config::DEFAULT_PATH);
     let mut output = Output::default();
     let mut log = None;
-    let (mut stick, mut force) = (None, false);
+    let (mut stick, mut bundle, mut force) = (None, None, false);
     while let Some(arg) = parser.next().map_err(usage)? {
         match arg {
             Arg::Short('c') | Arg::Long("config") => config = parser.value().map_err(usage)?.into(),
@@ -100,6 +104,7 @@ pub fn parse(mut parser: Parser) -> Result<Args> {
             }
             Arg::Short('q') | Arg::Long("quiet") => log = Some(log::LevelFilter::Error),
             Arg::Long("stick") => stick = Some(PathBuf::from(parser.value().map_err(usage)?)),
+            Arg::Long("bundle") => bundle = Some(PathBuf::from(parser.value().map_err(usage)?)),
             Arg::Long("force") => force = true,
             Arg::Short('h') | Arg::Long("help") => command = Some(Command::Help),
             Arg::Short('V') | Arg::Long("version") => command = Some(Command::Version),
@@ -109,13 +114,22 @@ pub fn parse(mut parser: Parser) -> Result<Args> {
         }
     }
     let command = command.ok_or_else(|| usage("no command was given"))?;
-    if command != Command::Enroll && (stick.is_some() || force) {
-        return Err(usage("--stick and --force are of 'enroll'"));
+    if command != Command::Enroll && force {
+        return Err(usage("--force is of 'enroll'"));
+    }
+    if !matches!(command, Command::Enroll | Command::Sync) && stick.is_some() {
+        return Err(usage("--stick is of 'sync' and 'enroll'"));
+    }
+    if command != Command::Sync && bundle.is_some() {
+        return Err(usage("--bundle is of 'sync'"));
+    }
+    if stick.is_some() && bundle.is_some() {
+        return Err(usage("--stick and --bundle are two ways: name one"));
     }
     if stick.is_some() && force {
         return Err(usage("--force is for the hub: a stick's request is replaced anyway"));
     }
-    Ok(Args { command, config, output, log, stick, force })
+    Ok(Args { command, config, output, log, stick, bundle, force })
 }
 
 fn verb(word: &str) -> Result<Command> {
@@ -156,6 +170,7 @@ mod tests {
         for words in [&[][..], &["snyc"], &["sync", "--nope"], &["sync", "extra"], &["sync", "-o", "xml"], &["-c"]]
             .into_iter()
             .chain([&["sync", "--force"][..], &["run", "--stick", "x"], &["enroll", "--stick", "x", "--force"]])
+            .chain([&["enroll", "--bundle", "x"][..], &["sync", "--bundle", "x", "--stick", "y"]])
         {
             assert_eq!(args(words).unwrap_err().reason(), Reason::Usage, "{words:?}");
         }

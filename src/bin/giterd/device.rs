@@ -8,7 +8,7 @@ use std::{
 };
 
 use giter_edge::{
-    api::{Error, Reason, Result, limits},
+    api::{Error, Reason, Result, ledger::Record, limits},
     codec::{
         config::{self, Config},
         keyfile::SecretKey,
@@ -17,8 +17,8 @@ use giter_edge::{
     },
     disk::{FloorFile, SlotLedger, StateLock},
     drivers::{self, Drivers},
-    git::{seal::StatusSeal, store::PackStore},
-    link::{self, Cancel},
+    git::{outbox::OutboxFile, seal::StatusSeal, store::PackStore},
+    link::{self, Cancel, Nowhere, StickLink, stick},
     reconcile::{
         ports::{Board, FloorCopy, Link},
         tick::{Agent, Ports, Settings},
@@ -41,6 +41,7 @@ pub struct Device {
     store: PackStore,
     ledger: SlotLedger,
     floor: Option<FloorFile>,
+    outbox: OutboxFile,
     seal: StatusSeal,
     settings: Settings,
     _lock: StateLock,
@@ -54,7 +55,7 @@ impl Device {
     /// Whatever of the configuration, the keys, the board or the state folder cannot be used.
     pub fn open(config: &Path) -> Result<Self> {
         let config = read_config(config)?;
-        let link_settings = link_settings(&config)?;
+        let link_settings = config.link.url.is_some().then(|| link_settings(&config)).transpose()?;
         let board = board(&config)?;
         let key = read_key(&config.status.key)?;
         let settings = Settings { inputs: inputs(&config, &key.public()), ..settings(&config)? };
@@ -63,10 +64,14 @@ impl Device {
         let mut ledger = SlotLedger::new(&config.state);
         let hub = giter_edge::reconcile::ports::Ledger::load(&mut ledger)?.hub;
         let cancel = cancel()?;
-        let link = link::open(&link_settings, hub, cancel.clone())?;
+        let link = match link_settings {
+            Some(settings) => link::open(&settings, hub, cancel.clone())?,
+            None => Box::new(Nowhere::new(&config.file, hub)),
+        };
         let store = PackStore::open(&store_folder(&config))?;
         let floor = config.trust.floor.as_deref().map(FloorFile::new);
-        Ok(Self { config, board, cancel, link, store, ledger, floor, seal, settings, _lock: lock })
+        let outbox = OutboxFile::new(&config.state, &status_ref(&config));
+        Ok(Self { config, board, cancel, link, store, ledger, floor, outbox, seal, settings, _lock: lock })
     }
 
     /// Whoever asks for one tick is told of it at once: no other may follow that would take along what waits.
@@ -76,14 +81,25 @@ impl Device {
 
     /// The adapters behind the ports.
     pub fn ports(&mut self) -> Ports<'_> {
-        Ports {
-            link: &mut *self.link,
-            store: &mut self.store,
-            board: &mut self.board,
-            ledger: &mut self.ledger,
-            floor: self.floor.as_mut().map(|floor| floor as &mut dyn FloorCopy),
-            seal: &self.seal,
-        }
+        let Self { link, store, board, ledger, floor, outbox, seal, .. } = self;
+        let floor = floor.as_mut().map(|floor| floor as &mut dyn FloorCopy);
+        Ports { link: &mut **link, store, board, ledger, floor, outbox, seal }
+    }
+
+    /// The same, with what was carried here in the place of the hub.
+    pub fn ports_to<'a>(&'a mut self, carried: &'a mut StickLink) -> Ports<'a> {
+        Ports { link: carried, ..self.ports() }
+    }
+
+    /// The link to what was carried here, for an agent with this record.
+    pub fn carried(&self, place: stick::Place, record: &Record) -> StickLink {
+        let settings = stick::Settings {
+            device: self.config.device.clone(),
+            branch: self.config.link.branch.clone(),
+            status_ref: status_ref(&self.config),
+            exchange: self.config.trust.exchange.clone(),
+        };
+        StickLink::open(place, &settings, record)
     }
 
     /// The way to the hub, between two ticks.
@@ -221,7 +237,7 @@ pub fn link_settings(config: &Config) -> Result<link::Settings> {
     Ok(link::Settings {
         url: config.hub()?.into(),
         branch: config.link.branch.clone(),
-        status_ref: format!("{}/{}", config.status.prefix, config.device),
+        status_ref: status_ref(config),
         ssh: config.link.ssh,
         identity: config.link.identity.clone(),
         known_hosts: config.link.known_hosts.clone(),
@@ -235,6 +251,10 @@ pub fn link_settings(config: &Config) -> Result<link::Settings> {
             watch: config.link.watch,
         },
     })
+}
+
+fn status_ref(config: &Config) -> String {
+    format!("{}/{}", config.status.prefix, config.device)
 }
 
 /// Where ssh's sockets are: systemd's folder for what goes with the service (systemd.exec(5), RuntimeDirectory=), or that

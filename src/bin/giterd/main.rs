@@ -12,7 +12,6 @@ mod keys;
 mod logger;
 mod run;
 mod show;
-#[allow(dead_code)]
 mod stick;
 mod verbs;
 mod worker;

@@ -115,7 +115,7 @@ impl Daemon {
         match tick.published {
             Published::Pushed(push) => log::debug!("pushed status {} as {}", push.sequence, push.commit.short()),
             Published::Held(_) => log::debug!("the status waits"),
-            Published::Unchanged | Published::NotPushed => {}
+            Published::Unchanged | Published::Kept(_) | Published::NotPushed => {}
         }
         let failure = tick.sync_error.as_ref().or(tick.publish_error.as_ref()).map(Error::reason);
         self.schedule.polled(now, failure, world::random());

@@ -13,6 +13,8 @@ use giter_edge::{
 };
 use serde::Serialize;
 
+use crate::stick::Visit;
+
 /// What `giterd sync -o json` prints, version 1.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -23,8 +25,18 @@ struct SyncView<'a> {
     advanced: bool,
     changes: Vec<ChangeView>,
     status: Option<PushView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stick: Option<StickView>,
     reason: Option<&'static str>,
     message: Option<String>,
+}
+
+/// What became of what was carried here.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StickView {
+    read: Option<String>,
+    wrote: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -59,6 +71,37 @@ pub fn sync(tick: &Tick, output: Output) -> Result<()> {
     }
 }
 
+/// What a `sync` with a stick or a bundle did.
+///
+/// # Errors
+///
+/// Stdout cannot be written.
+pub fn visit(visit: &Visit, output: Output) -> Result<()> {
+    match output {
+        Output::Json => cli::print(cli::json(&visit_view(visit))?),
+        Output::Yaml => cli::print(yaml::to_string(&visit_view(visit))?),
+        Output::Name => sync(&visit.tick, output),
+        Output::Table | Output::Wide => cli::print(visit_text(visit)),
+    }
+}
+
+fn visit_view(visit: &Visit) -> SyncView<'_> {
+    let error = visit.error();
+    let wrote = visit.wrote.iter().map(|path| path.display().to_string()).collect();
+    SyncView {
+        stick: Some(StickView { read: visit.read.as_ref().map(|path| path.display().to_string()), wrote }),
+        reason: error.as_ref().map(|error| error.reason().as_str()),
+        message: error.as_ref().map(Error::one_line),
+        ..sync_view(&visit.tick)
+    }
+}
+
+fn visit_text(visit: &Visit) -> String {
+    let read = visit.read.as_ref().map_or("no bundle for this device".into(), |path| path.display().to_string());
+    let wrote = visit.wrote.iter().map(|path| format!("wrote {}\n", path.display()));
+    [format!("read {read}\n"), sync_text(&visit.tick)].into_iter().chain(wrote).collect()
+}
+
 fn changed(tick: &Tick) -> impl Iterator<Item = &Outcome> {
     tick.outcomes.iter().filter(|outcome| report::line(outcome).is_some())
 }
@@ -75,6 +118,9 @@ fn sync_text(tick: &Tick) -> String {
     match tick.published {
         Published::Pushed(push) => {
             text.push_str(&format!("status {} pushed as {}\n", push.sequence, push.commit.short()));
+        }
+        Published::Kept(push) => {
+            text.push_str(&format!("status {} waits in the outbox as {}\n", push.sequence, push.commit.short()));
         }
         Published::Held(_) => text.push_str("the status waits: status.budget has too little left for today\n"),
         Published::Unchanged | Published::NotPushed => {}
@@ -117,9 +163,12 @@ fn sync_view(tick: &Tick) -> SyncView<'_> {
         advanced: tick.advanced.is_some(),
         changes: changed(tick).map(outcome_view).collect(),
         status: match tick.published {
-            Published::Pushed(push) => Some(PushView { sequence: push.sequence, commit: push.commit.to_string() }),
+            Published::Pushed(push) | Published::Kept(push) => {
+                Some(PushView { sequence: push.sequence, commit: push.commit.to_string() })
+            }
             _ => None,
         },
+        stick: None,
         reason: error.as_ref().map(|error| error.reason().as_str()),
         message: error.as_ref().map(Error::one_line),
     }

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use giter_edge::{
     api::{Error, Reason, Result},
-    reconcile::tick::{Agent, Moment, Tick},
+    codec::{calendar::Utc, stick},
+    link::{StickLink, stick::Place},
+    reconcile::tick::{Agent, Moment, Reach, Tick},
 };
 
 use crate::device::Device;
@@ -35,6 +37,54 @@ impl Visit {
 ///
 /// `StickFailed` if there is no such folder.
 pub fn visit(device: &mut Device, agent: &mut Agent, root: &Path, now: Moment) -> Result<Visit> {
-    let _ = (device, agent, now);
-    Err(Error::new(Reason::StickFailed, format!("there is no stick at {}", root.display())))
+    if !root.is_dir() {
+        return Err(Error::new(Reason::StickFailed, format!("there is no stick at {}", root.display())));
+    }
+    let mut link = device.carried(Place::Stick(root.to_owned()), agent.record());
+    let mut visit = take(device, agent, &mut link, now);
+    let left = link.leave_report(&report(agent, &visit.tick, now)).and(link.sync());
+    visit.wrote = link.wrote().to_vec();
+    // A stick on which statuses could not be written has no room for the report either.
+    visit.failed = left.err().filter(|_| visit.tick.publish_error.is_none());
+    Ok(visit)
+}
+
+/// One tick with a single bundle. What there is to say waits in the outbox.
+pub fn take_bundle(device: &mut Device, agent: &mut Agent, bundle: &Path, now: Moment) -> Visit {
+    let mut link = device.carried(Place::Bundle(bundle.to_owned()), agent.record());
+    take(device, agent, &mut link, now)
+}
+
+fn take(device: &mut Device, agent: &mut Agent, link: &mut StickLink, now: Moment) -> Visit {
+    let tick = agent.tick(&mut device.ports_to(link), Reach::Hub, now);
+    Visit { tick, read: link.read().map(Path::to_owned), wrote: vec![], failed: None }
+}
+
+/// What the device did, for people: the lines at the head are always these.
+fn report(agent: &Agent, tick: &Tick, now: Moment) -> String {
+    let record = agent.record();
+    let error = tick.error();
+    let nothing = || "none".to_owned();
+    let status = record.status.as_ref();
+    let rows = [
+        ("device", tick.status.device.to_string()),
+        ("exchange", stick::folder_of(record.exchange.as_ref()).to_owned()),
+        ("time", Utc::of_seconds(now.time.max(0)).to_string()),
+        ("revision", record.tip.as_ref().map_or_else(nothing, |tip| tip.commit.to_string())),
+        ("status", status.map_or_else(nothing, |status| status.commit.to_string())),
+        ("sequence", status.map_or_else(nothing, |status| status.sequence.to_string())),
+        ("result", if error.is_some() { "failed" } else { "done" }.to_owned()),
+        ("reason", error.as_ref().map_or_else(nothing, |error| error.reason().to_string())),
+    ];
+    let mut text: String = rows.iter().map(|(key, value)| format!("{key}: {value}\n")).collect();
+    text.push('\n');
+    match &tick.advanced {
+        Some(accepted) => text.push_str(&format!("accepted {}, signed by {}\n", accepted.commit, accepted.signer)),
+        None => text.push_str("nothing new was accepted\n"),
+    }
+    if let Some(error) = &error {
+        text.push_str(&format!("{}\n", error.one_line()));
+        text.extend(error.get_hint().map(|hint| format!("hint: {hint}\n")));
+    }
+    text
 }

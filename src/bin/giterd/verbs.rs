@@ -11,10 +11,10 @@ use giter_edge::{
 use crate::{
     args::Args,
     device::{Device, View},
-    show, world,
+    show, stick, world,
 };
 
-/// One tick to the hub and back.
+/// One tick to the hub and back, or with what was carried here.
 ///
 /// # Errors
 ///
@@ -23,10 +23,25 @@ pub fn sync(args: &Args) -> Result<ExitCode> {
     let mut device = Device::open(&args.config)?;
     device.tells_at_once();
     let mut agent = device.start_agent()?;
-    let tick = agent.tick(&mut device.ports(), Reach::Hub, world::now());
-    device.link().close();
-    show::sync(&tick, args.output)?;
-    match tick.error() {
+    let error = match (&args.stick, &args.bundle) {
+        (Some(root), _) => {
+            let visit = stick::visit(&mut device, &mut agent, root, world::now())?;
+            show::visit(&visit, args.output)?;
+            visit.error()
+        }
+        (None, Some(bundle)) => {
+            let visit = stick::take_bundle(&mut device, &mut agent, bundle, world::now());
+            show::visit(&visit, args.output)?;
+            visit.error()
+        }
+        (None, None) => {
+            let tick = agent.tick(&mut device.ports(), Reach::Hub, world::now());
+            device.link().close();
+            show::sync(&tick, args.output)?;
+            tick.error()
+        }
+    };
+    match error {
         Some(error) => Err(error),
         None => Ok(ExitCode::SUCCESS),
     }

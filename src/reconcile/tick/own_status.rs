@@ -38,7 +38,7 @@ impl Agent {
         }
         if unknown.is_some() {
             // A status that contradicted the one at the hub would bury what that one knows.
-            self.listing = None;
+            (self.listing, self.carried) = (None, None);
         }
         let restored = if self.damaged { self.restore(ports) } else { Ok(()) };
         let recovered = restored.and_then(|()| unknown.as_ref().map_or(Ok(()), |own| self.accept_again(ports, own)));
@@ -49,13 +49,16 @@ impl Agent {
             }
             Err(error) => return Err(error),
         };
-        self.listing = Some(listing);
+        (self.listing, self.carried) = (Some(listing), ports.link.carried());
         Ok(accepted)
     }
 
     /// The status that the ref shows, if the record does not know it, and it is the device's own and may be taken up.
     fn own_status(&mut self, ports: &mut Ports<'_>, listing: Listing) -> Result<Option<Own>> {
         let Some(hub) = listing.status.filter(|_| !self.knows_status(&listing)) else { return Ok(None) };
+        if self.carried.is_some() {
+            return self.carried_status(ports, hub);
+        }
         let stranger = digest_of(hub, &ports.seal.key());
         if self.twin == Some(hub) || self.record.stranger == Some(stranger) {
             return Ok(None);
@@ -70,6 +73,20 @@ impl Agent {
             Err(error) => return Err(error),
         }
         Ok(None)
+    }
+
+    /// The status that a stick brings along, if it is the device's own and knows more than the record: where it came
+    /// from, nobody can tell, so what is older says nothing of the hub.
+    fn carried_status(&self, ports: &mut Ports<'_>, id: Oid) -> Result<Option<Own>> {
+        let sequence = self.record.status.as_ref().map_or(0, |status| status.sequence);
+        match self.fetch_status(ports, id) {
+            Ok(own) => Ok(Some(own).filter(|own| own.claim.sequence > sequence && !self.has_taken_up)),
+            Err(error) if error.reason() == Reason::StatusRefMoved => {
+                log::warn!("{}", error.one_line());
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn fetch_status(&self, ports: &mut Ports<'_>, hub: Oid) -> Result<Own> {
@@ -123,6 +140,7 @@ impl Agent {
         let record = follow(with_tip(self.record.clone(), &verified, generation, exchange), own);
         self.reinstate(ports, record)?;
         self.has_taken_up = true;
+        self.heard = Some(own.commit);
         Ok(())
     }
 
@@ -130,6 +148,7 @@ impl Agent {
     fn take_up(&mut self, ports: &mut Ports<'_>, own: &Own) -> Result<()> {
         self.save(ports, follow(self.record.clone(), own))?;
         self.has_taken_up = true;
+        self.heard = Some(own.commit);
         Ok(())
     }
 }

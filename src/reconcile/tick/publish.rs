@@ -20,9 +20,9 @@ use crate::{
 
 /// Where the status ref stands, seen from the last status that was made.
 #[derive(Clone, Copy)]
-struct Standing {
+pub(super) struct Standing {
     /// The status there.
-    at: Option<Oid>,
+    pub(super) at: Option<Oid>,
     /// What that one says, if it is known.
     says: Option<[u8; 16]>,
     /// The status that it repeats, if it is a heartbeat whose place another may take.
@@ -33,16 +33,16 @@ struct Standing {
 
 /// What a tick has to say.
 #[derive(Clone, Copy)]
-struct Report<'a> {
-    status: &'a DeviceStatus,
-    digest: [u8; 16],
-    now: Moment,
+pub(super) struct Report<'a> {
+    pub(super) status: &'a DeviceStatus,
+    pub(super) digest: [u8; 16],
+    pub(super) now: Moment,
 }
 
 /// A status that was sealed, and is not known to have arrived.
 pub(super) struct Unsent {
-    status: LastStatus,
-    sealed: Sealed,
+    pub(super) status: LastStatus,
+    pub(super) sealed: Sealed,
 }
 
 /// What waits since the last push.
@@ -55,20 +55,26 @@ pub(super) struct Held {
 impl Agent {
     pub(super) fn publish(&mut self, ports: &mut Ports<'_>, tick: &Tick, now: Moment) -> Result<Published> {
         let report = Report { status: &tick.status, digest: report::digest(&tick.status)?, now };
-        let standing = self.listing.map(|listing| self.standing(&listing)).transpose();
-        let published = match &standing {
-            Ok(Some(standing)) => self.tell(ports, standing, report)?,
-            _ => Published::Unchanged,
+        let told = match (self.carried, self.listing) {
+            (Some(carried), _) => self.hand_over(ports, carried, report),
+            (None, Some(listing)) => self.standing(&listing).and_then(|standing| self.tell(ports, &standing, report)),
+            (None, None) => Ok(Published::Unchanged),
         };
         if self.unsaved {
             self.save(ports, self.record.clone())?;
         }
-        standing.map(|_| published)
+        told
     }
 
     /// Pushes what is due, unless it has to wait.
-    fn tell(&mut self, ports: &mut Ports<'_>, standing: &Standing, report: Report<'_>) -> Result<Published> {
-        let Some(worth) = self.due(standing, report) else { return Ok(Published::Unchanged) };
+    pub(super) fn tell(&mut self, ports: &mut Ports<'_>, standing: &Standing, report: Report<'_>) -> Result<Published> {
+        if !self.outbox.is_empty() {
+            return self.send_along(ports, standing, report);
+        }
+        if standing.delivered {
+            self.heard = standing.at;
+        }
+        let Some(worth) = self.due(standing.delivered, report) else { return Ok(Published::Unchanged) };
         if let Some(seconds) = self.coalesces(worth, report.now) {
             self.held.note(worth, report.digest);
             return Ok(Published::Held(Some(seconds)));
@@ -94,14 +100,14 @@ impl Agent {
     }
 
     /// What the thing that there is to say is worth; `None` if there is nothing.
-    fn due(&self, standing: &Standing, report: Report<'_>) -> Option<Worth> {
+    pub(super) fn due(&self, is_delivered: bool, report: Report<'_>) -> Option<Worth> {
         let last = self.record.status.as_ref();
         let is_news = last.is_none_or(|last| last.digest != report.digest) || self.went_back.is_some();
         let is_kept = last.is_some_and(|last| !last.heartbeat);
-        match is_news || (!standing.delivered && is_kept) {
+        match is_news || (!is_delivered && is_kept) {
             true if report::is_ready(report.status) => Some(Worth::Change),
             true => Some(Worth::Error),
-            false => (!standing.delivered || self.heartbeat_is_due(report.now)).then_some(Worth::Heartbeat),
+            false => (!is_delivered || self.heartbeat_is_due(report.now)).then_some(Worth::Heartbeat),
         }
     }
 
@@ -148,19 +154,22 @@ impl Agent {
 
     fn standing(&self, listing: &Listing) -> Result<Standing> {
         let at = listing.status;
+        let standing = |says, repeats, delivered| Standing { at, says, repeats, delivered };
         match (at, &self.record.status) {
+            (hub, Some(last)) if let Some(waiting) = self.waiting_after(hub) => {
+                Ok(standing(Some(last.digest), None, waiting == 0))
+            }
             (Some(hub), Some(last)) if hub == last.commit => {
-                let repeats = last.parent.filter(|_| last.heartbeat);
-                Ok(Standing { at, says: Some(last.digest), repeats, delivered: true })
+                Ok(standing(Some(last.digest), last.parent.filter(|_| last.heartbeat), true))
             }
             (Some(hub), Some(last)) if last.replaces == Some(hub) => {
-                Ok(Standing { at, says: Some(last.digest), repeats: last.parent, delivered: false })
+                Ok(standing(Some(last.digest), last.parent, false))
             }
             (hub, Some(last)) if hub == last.parent => {
                 let says = (last.heartbeat || last.replaces.is_some()).then_some(last.digest);
-                Ok(Standing { at, says, repeats: None, delivered: false })
+                Ok(standing(says, None, false))
             }
-            (None, _) => Ok(Standing { at, says: None, repeats: None, delivered: false }),
+            (None, _) => Ok(standing(None, None, false)),
             (Some(hub), last) => Err(self.ref_moved(hub, last.as_ref())),
         }
     }
@@ -189,10 +198,10 @@ impl Agent {
         }
     }
 
-    fn seal(&self, ports: &Ports<'_>, report: Report<'_>, place: Place) -> Result<Unsent> {
+    pub(super) fn seal(&self, ports: &Ports<'_>, report: Report<'_>, place: Place) -> Result<Unsent> {
         let Place { parent, replaces, repeats } = place;
         let Report { status, digest, now } = report;
-        let news = || self.went_back.iter().chain(self.news.values());
+        let news = || self.went_back.iter().chain(&self.gave_up).chain(self.news.values());
         let message = report::message(status, news());
         let sealed = ports.seal.seal(status, parent, now.time, message)?;
         let (commit, sequence) = (sealed.objects[2].id, status.sequence);
@@ -202,7 +211,7 @@ impl Agent {
     }
 
     fn push(&mut self, ports: &mut Ports<'_>, unsent: Unsent, now: Moment) -> Result<Published> {
-        let (last, pushes) = (self.record.status.clone(), self.charged(&unsent, now));
+        let (last, pushes) = (self.record.status.clone(), self.charged(&unsent.status, unsent.sealed.bytes, now));
         self.save(ports, Record { status: Some(unsent.status.clone()), pushes: Some(pushes), ..self.record.clone() })?;
         let LastStatus { commit, sequence, .. } = unsent.status;
         let old = unsent.status.before();
@@ -214,20 +223,25 @@ impl Agent {
             self.unsent = Some(unsent);
             return Err(error);
         }
-        self.went_back = None;
-        self.news.clear();
-        self.held = Held::default();
+        self.heard = Some(commit);
+        self.has_told();
         Ok(Published::Pushed(LastPush { commit, sequence }))
     }
 
-    /// What pushing took, when this is on its way.
-    fn charged(&self, unsent: &Unsent, now: Moment) -> Pushes {
+    /// What there was to say is in a status.
+    pub(super) fn has_told(&mut self) {
+        (self.went_back, self.gave_up) = (None, None);
+        self.news.clear();
+        self.held = Held::default();
+    }
+
+    /// What pushing took, when so many bytes are on their way, of which this is the last status.
+    pub(super) fn charged(&self, status: &LastStatus, bytes: u64, now: Moment) -> Pushes {
         let appended = self.record.pushes.as_ref().and_then(|pushes| pushes.appended);
-        let Unsent { status, sealed } = unsent;
         Pushes {
             boot_id: now.boot_id,
             uptime: now.uptime,
-            spent: self.purse(now).map_or(0, |purse| purse.spent.saturating_add(sealed.bytes)),
+            spent: self.purse(now).map_or(0, |purse| purse.spent.saturating_add(bytes)),
             appended: appended
                 .filter(|_| status.replaces.is_none())
                 .map(|count| count.saturating_add(status.heartbeat.into())),
@@ -271,12 +285,12 @@ impl Agent {
 
 /// Where a status belongs.
 #[derive(Clone, Copy)]
-struct Place {
-    parent: Option<Oid>,
+pub(super) struct Place {
+    pub(super) parent: Option<Oid>,
     /// The heartbeat in whose place it is put.
-    replaces: Option<Oid>,
+    pub(super) replaces: Option<Oid>,
     /// Whether it says what the one before it says.
-    repeats: bool,
+    pub(super) repeats: bool,
 }
 
 impl Unsent {

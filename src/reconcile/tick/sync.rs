@@ -19,7 +19,12 @@ use crate::{
 
 impl Agent {
     pub(super) fn sync(&mut self, ports: &mut Ports<'_>) -> Result<Option<Accepted>> {
-        let listing = ports.link.list()?;
+        let listed = ports.link.list();
+        self.carried = ports.link.carried();
+        let listing = match listed {
+            Err(error) if error.reason() == Reason::BundleNotFound => return self.refusal().map_or(Ok(None), Err),
+            listing => listing?,
+        };
         self.listing = Some(listing);
         self.check_exchange()?;
         if let Some(accepted) = self.recover_floor(ports, listing)? {
@@ -31,6 +36,10 @@ impl Agent {
                 self.save(ports, Record { refused: None, ..self.record.clone() })?;
             }
             return self.approval(&ports.seal.key()).map(|_| None);
+        }
+        // What a stick leaves out, the hub may have: its bundle is looked at each time, and says nothing of the tip.
+        if self.carried.is_some() {
+            return self.consider(ports, listing.branch, floor).map(Some);
         }
         if let Some(refused) = &self.record.refused
             && (refused.tip, refused.inputs) == (listing.branch, self.settings.inputs)
@@ -52,7 +61,7 @@ impl Agent {
 
     /// Takes a new tip through quarantine; when this returns well, it is accepted and durable.
     fn consider(&mut self, ports: &mut Ports<'_>, tip: Oid, floor: Option<Oid>) -> Result<Accepted> {
-        let mut quarantine = ports.store.quarantine(&self.record.generation)?;
+        let mut quarantine = ports.store.quarantine(&self.beneath())?;
         let fetched = ports.link.fetch(self.want(tip, floor), &mut *quarantine);
         let is_there = fetched.is_ok();
         let judged = fetched.and_then(|()| {
@@ -75,6 +84,19 @@ impl Agent {
         }
     }
 
+    /// What a quarantine sees beneath: the objects of the accepted tip, and of the one before where a stick brings what
+    /// builds on that.
+    fn beneath(&self) -> Generation {
+        let base = self.record.previous.as_ref().filter(|previous| self.builds_on(previous));
+        let packs = base.into_iter().flat_map(|(_, generation)| &generation.packs).chain(&self.record.generation.packs);
+        Generation { packs: packs.copied().collect() }
+    }
+
+    /// Whether a stick brings what builds on this tip.
+    fn builds_on(&self, (accepted, _): &(Accepted, Generation)) -> bool {
+        self.carried.is_some_and(|carried| carried.base == Some(accepted.commit))
+    }
+
     /// A commit as far as this device reads it, and how it follows from one that it has.
     pub(super) fn want(&self, tip: Oid, have: Option<Oid>) -> Want<'_> {
         Want::Tip { tip, have, device: &self.settings.device }
@@ -92,8 +114,13 @@ impl Agent {
         let Judged { verified, exchange, bound, named } = judged;
         let known = own.map_or(self.record.clone(), |own| follow(self.record.clone(), own));
         let owned = apply::take_in_hand(&known.owned, &bound);
-        self.save(ports, Record { owned, ..with_tip(known, &verified, generation, exchange) })?;
+        let base = known.previous.clone().filter(|previous| self.builds_on(previous));
+        let advanced = with_tip(known, &verified, generation, exchange);
+        // More may come that builds on it: bundles made in a row, before the hub heard of the first.
+        let previous = base.or(advanced.previous.clone());
+        self.save(ports, Record { owned, previous, ..advanced })?;
         self.has_taken_up |= own.is_some();
+        self.heard = own.map(|own| own.commit).or(self.heard);
         (self.bound, self.named) = (Some(bound), named);
         (self.decode_error, self.damaged) = (None, false);
         self.sweep(ports);

@@ -15,6 +15,7 @@ pub(crate) mod disk;
 pub(crate) mod floor;
 pub(crate) mod hub;
 pub(crate) mod ledger;
+pub(crate) mod outbox;
 pub(crate) mod store;
 
 use std::{

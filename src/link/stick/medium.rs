@@ -1,0 +1,118 @@
+//! Reading a stick that anybody may have written: no link is followed, nothing but plain files is opened, and how large
+//! and how many they may be is bounded before anything is read.
+
+use std::{
+    fs::File,
+    io::{self, ErrorKind, Read},
+    path::Path,
+};
+
+use rustix::{
+    fs::{AtFlags, Dir, FileType, Mode, OFlags, openat, statat},
+    io::Errno,
+};
+
+use crate::api::{Error, Reason, Result, limits};
+
+/// A folder of a stick.
+pub(super) struct Folder(File);
+
+impl Folder {
+    /// The folder where a stick is mounted.
+    pub(super) fn at(root: &Path) -> Result<Self> {
+        let opened = File::open(root).and_then(|root| match root.metadata()?.is_dir() {
+            true => Ok(Self(root)),
+            false => Err(ErrorKind::NotADirectory.into()),
+        });
+        opened.map_err(|e| {
+            Error::new(Reason::StickFailed, format!("there is no stick at {}", root.display())).caused_by(e)
+        })
+    }
+
+    /// A folder below it; `None` if there is none.
+    pub(super) fn below<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<Option<Self>> {
+        let mut folder = self.0.try_clone().map_err(failed("open", "a folder"))?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        for name in names {
+            folder = match openat(&folder, name, flags, Mode::empty()) {
+                Ok(below) => below.into(),
+                Err(Errno::NOENT) => return Ok(None),
+                Err(e) => return Err(failed("open", name)(e.into())),
+            };
+        }
+        Ok(Some(Self(folder)))
+    }
+
+    /// Opens a plain file in it; `None` if nothing has that name.
+    pub(super) fn file(&self, name: &str, limit: u64) -> Result<Option<Source>> {
+        // Asked before, so that no device is so much as opened; and after, should another have taken its place.
+        let is_plain = match statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(about) => FileType::from_raw_mode(about.st_mode) == FileType::RegularFile,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(e) => return Err(failed("look at", name)(e.into())),
+        };
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let opened = if is_plain { openat(&self.0, name, flags, Mode::empty()) } else { Err(Errno::INVAL) };
+        match opened {
+            Ok(file) => Source::of(file.into(), name, limit).map(Some),
+            Err(_) if !is_plain => Err(not_plain(name)),
+            Err(e) => Err(failed("open", name)(e.into())),
+        }
+    }
+
+    /// The names in it that are asked for, sorted; of at most [`limits::STICK_ENTRIES`] that are looked at.
+    pub(super) fn names(&self, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        let entries = Dir::read_from(&self.0).map_err(|e| failed("list", "a folder")(e.into()))?;
+        for (count, entry) in entries.enumerate() {
+            if count == limits::STICK_ENTRIES {
+                log::warn!(
+                    "a folder of the stick has more than {} names: the others are not looked at",
+                    limits::STICK_ENTRIES
+                );
+                break;
+            }
+            let entry = entry.map_err(|e| failed("list", "a folder")(e.into()))?;
+            names.extend(entry.file_name().to_str().ok().filter(|name| is_wanted(name)).map(str::to_owned));
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+}
+
+/// A plain file of a stick. What it fails with are [`Error`]s in an [`io::Error`].
+#[derive(Debug)]
+pub(super) struct Source {
+    file: File,
+    name: String,
+}
+
+impl Source {
+    /// A file that must be plain, and not larger than that.
+    pub(super) fn of(file: File, name: &str, limit: u64) -> Result<Self> {
+        let about = file.metadata().map_err(failed("look at", name))?;
+        if !about.is_file() {
+            return Err(not_plain(name));
+        }
+        if about.len() > limit {
+            let what = format!("{name} has {} bytes, more than {limit}", about.len());
+            return Err(Error::new(Reason::PackTooLarge, what));
+        }
+        Ok(Self { file, name: name.to_owned() })
+    }
+}
+
+impl Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.file.read(buffer).map_err(|e| io::Error::other(failed("read", &self.name)(e)))
+    }
+}
+
+fn not_plain(name: &str) -> Error {
+    Error::new(Reason::StickFailed, format!("{name} is no plain file")).hint("see who wrote that stick")
+}
+
+fn failed(verb: &str, name: &str) -> impl FnOnce(io::Error) -> Error {
+    let what = format!("cannot {verb} {name} on the stick");
+    move |e| Error::new(Reason::StickFailed, what).caused_by(e)
+}
