@@ -336,7 +336,7 @@ impl Link for StickLink {
 
     fn carried(&self) -> Option<Carried> {
         let met = self.met.as_ref()?;
-        let base = met.chosen.as_ref().and_then(|offer| self.have.base(&offer.prerequisites));
+        let base = met.chosen.as_ref().and_then(|offer| offer.base(&self.have));
         Some(Carried { heard: met.heard, base })
     }
 }

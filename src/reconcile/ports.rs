@@ -1,4 +1,4 @@
-//! The four ports: everything the agent does to the world, and everything the world tells it, goes through these.
+//! The ports: everything the agent does to the world, and everything the world tells it, goes through these.
 //!
 //! Each port has a real adapter on floor 3 and a fake in the simulated world (`tests/sim`); one contract suite
 //! (`tests/contracts`) holds both to what is written here.

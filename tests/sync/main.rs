@@ -11,5 +11,6 @@ mod device;
 mod disk;
 mod hub;
 mod manifests;
+mod stick;
 mod tips;
 mod trees;

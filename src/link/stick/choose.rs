@@ -13,7 +13,7 @@ pub struct Have {
 
 impl Have {
     /// On which of the commits that the device has a bundle builds.
-    pub fn base(&self, prerequisites: &[Oid]) -> Option<Oid> {
+    fn base(&self, prerequisites: &[Oid]) -> Option<Oid> {
         [self.accepted, self.previous].into_iter().flatten().find(|have| prerequisites.contains(have))
     }
 }
@@ -45,6 +45,11 @@ pub enum Worth {
 }
 
 impl<T> Offer<T> {
+    /// On which of the commits that a device has it builds; one that was accepted before builds on itself.
+    pub fn base(&self, have: &Have) -> Option<Oid> {
+        have.base(&self.prerequisites).or(have.previous.filter(|previous| *previous == self.tip))
+    }
+
     /// How good it is to a device. A prerequisite that is not there may be one that only an older one leads to: what git
     /// bundles between two commits can name several, and the proof asks for no more than one.
     pub fn worth(&self, have: &Have) -> Worth {
@@ -99,7 +104,8 @@ mod tests {
         assert_eq!(taken(&[offer(4, &[1]), offer(2, &[1])]).unwrap(), Some(2));
         let error = taken(&[offer(4, &[1])]).unwrap_err();
         assert_eq!(error.reason(), Reason::BundleBaseMissing);
-        assert_eq!(have.base(&[oid(2), oid(3)]), Some(oid(3)));
+        let bases = [offer(4, &[2, 3]), offer(4, &[2]), offer(2, &[1]), offer(4, &[1])].map(|offer| offer.base(&have));
+        assert_eq!(bases, [Some(oid(3)), Some(oid(2)), Some(oid(2)), None]);
     }
 
     #[test]

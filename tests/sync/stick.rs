@@ -1,0 +1,350 @@
+//! A stick in the place of the hub: bundles that git itself makes, and every way in which what lies there can be wrong.
+
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, symlink},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use giter_edge::api::Oid;
+use serde_json::Value;
+
+use super::common::{
+    device::{Device, Run},
+    exchange::{By, DEVICE, Exchange, MANIFEST, status_ref},
+};
+
+/// A publisher, a device without a way to the hub, and a stick.
+struct Site {
+    exchange: Exchange,
+    device: Device,
+}
+
+impl Site {
+    fn new() -> Self {
+        let exchange = Exchange::new();
+        let device = Device::new(&exchange, "unused");
+        device.write_config(&device.config().replace("url = \"unused\"\n", ""));
+        let site = Self { exchange, device };
+        fs::create_dir_all(site.stick("to-device")).unwrap();
+        site
+    }
+
+    /// One more commit that makes the file say so.
+    fn commit(&self, content: &str) -> Oid {
+        let file = self.device.name("files/motd").display().to_string();
+        self.exchange.write(
+            MANIFEST,
+            format!(
+                "apiVersion: edge.giter.dev/v1alpha1\nkind: File\nmetadata: {{name: motd}}\n\
+                 spec: {{path: {file}, content: \"{content}\"}}\n"
+            ),
+        );
+        self.exchange.publish()
+    }
+
+    fn says(&self) -> String {
+        fs::read_to_string(self.device.path("files/motd")).unwrap_or_default()
+    }
+
+    /// A path on the stick, below the exchange's folder.
+    fn stick(&self, path: &str) -> PathBuf {
+        self.exchange.beside("stick/GITER/unnamed").join(path)
+    }
+
+    fn own(&self) -> PathBuf {
+        self.stick(&format!("to-device/{DEVICE}.bundle"))
+    }
+
+    /// Lets git bundle something of the hub into a file.
+    fn bundle(&self, file: &Path, arguments: &[&str]) {
+        let create = ["bundle", "create", "--quiet"];
+        let (options, what): (Vec<&str>, _) = arguments.iter().partition(|argument| argument.starts_with("--version"));
+        self.exchange.hub.git(&[&create, &options[..], &[&*file.display().to_string()], &what[..]].concat());
+    }
+
+    fn visit(&self) -> Run {
+        self.device.run(&["sync", "-o", "json", "--stick", &self.exchange.beside("stick").display().to_string()])
+    }
+
+    /// A visit that is refused so; nothing of it is applied.
+    fn refused(&self, reason: &str, exit: i32) -> Run {
+        let before = self.says();
+        let run = self.visit();
+        assert_eq!((run.said("reason"), run.exit), (reason, Some(exit)), "{}", run.err);
+        assert_eq!(self.says(), before);
+        run
+    }
+
+    /// A visit that takes a commit.
+    fn taken(&self, commit: Oid, says: &str) -> Value {
+        let run = self.visit();
+        assert_eq!(run.exit, Some(0), "{}", run.err);
+        let said: Value = serde_json::from_str(&run.out).unwrap();
+        assert_eq!((&said["revision"], &said["advanced"]), (&commit.to_string().into(), &true.into()), "{}", run.out);
+        assert_eq!(self.says(), says);
+        said
+    }
+
+    /// What the stick takes along is brought to the hub by git itself, if that has what it builds on.
+    fn bring(&self) -> Oid {
+        let bundle = self.stick(&format!("from-device/{DEVICE}.bundle")).display().to_string();
+        self.exchange.hub.git(&["bundle", "verify", "--quiet", &bundle]);
+        let refs = format!("+{0}:{0}", status_ref());
+        self.exchange.hub.git(&["fetch", "--quiet", &bundle, &refs]);
+        self.exchange.status().unwrap()
+    }
+
+    fn acknowledge(&self, status: Oid) {
+        fs::write(self.stick(&format!("to-device/{DEVICE}.ack")), format!("{status}\n")).unwrap();
+    }
+
+    /// How many statuses the stick takes along.
+    fn takes(&self) -> usize {
+        let bundle = fs::read(self.stick(&format!("from-device/{DEVICE}.bundle"))).unwrap();
+        let pack = bundle.windows(4).position(|bytes| bytes == b"PACK").unwrap() + 8;
+        u32::from_be_bytes(bundle[pack..pack + 4].try_into().unwrap()) as usize / 3
+    }
+
+    /// The statuses that the hub has.
+    fn chain(&self) -> usize {
+        self.exchange.hub.git(&["rev-list", "--count", &status_ref()]).parse().unwrap()
+    }
+}
+
+#[test]
+fn whatever_git_bundles_is_taken() {
+    let site = Site::new();
+    let first = site.commit("one");
+    site.exchange.hub.git(&["-c", "user.name=a", "-c", "user.email=a@b", "tag", "-a", "-m", "a tag", "v1", "main"]);
+    site.bundle(&site.own(), &["main", "v1"]);
+    site.taken(first, "one");
+    let second = site.commit("two");
+    site.bundle(&site.own(), &["--version=3", &format!("{first}..main")]);
+    site.taken(second, "two");
+    site.commit("three");
+    let fourth = site.commit("four");
+    site.exchange.hub.git(&["branch", "other", "main"]);
+    site.bundle(&site.own(), &["--all", &format!("^{second}")]);
+    site.taken(fourth, "four");
+    let fifth = site.commit("five");
+    site.bundle(&site.own(), &["--all"]);
+    site.taken(fifth, "five");
+}
+
+#[test]
+fn a_bundle_for_several_is_taken_where_the_own_brings_nothing() {
+    let site = Site::new();
+    let first = site.commit("one");
+    site.bundle(&site.own(), &["main"]);
+    site.taken(first, "one");
+    let second = site.commit("two");
+    site.bundle(&site.stick("to-device/_all.bundle"), &[&format!("{first}..main")]);
+    let said = site.taken(second, "two");
+    assert_eq!(said["stick"]["read"], "GITER/unnamed/to-device/_all.bundle");
+}
+
+#[test]
+fn statuses_of_several_trips_arrive_in_order_and_once() {
+    let site = Site::new();
+    let first = site.commit("one");
+    site.bundle(&site.own(), &["main"]);
+    site.taken(first, "one");
+    // The stick is lost: the next one takes the same along, and what came since.
+    fs::remove_dir_all(site.stick("from-device")).unwrap();
+    let second = site.commit("two");
+    site.bundle(&site.own(), &[&format!("{first}..main")]);
+    site.taken(second, "two");
+    assert_eq!(site.takes(), 2);
+    site.acknowledge(site.bring());
+    assert_eq!(site.chain(), 2);
+    let third = site.commit("three");
+    site.bundle(&site.own(), &[&format!("{second}..main")]);
+    site.taken(third, "three");
+    assert_eq!(site.takes(), 1, "what the hub has heard is not told again");
+    site.bring();
+    assert_eq!(site.chain(), 3);
+    let signers = format!("gpg.ssh.allowedSignersFile={}", site.exchange.beside("device.signers").display());
+    site.exchange.hub.git(&["-c", &signers, "verify-commit", &status_ref()]);
+}
+
+#[test]
+fn a_device_that_is_met_again_writes_nothing() {
+    let site = Site::new();
+    let first = site.commit("one");
+    site.bundle(&site.own(), &["main"]);
+    site.taken(first, "one");
+    let bundle = site.stick(&format!("from-device/{DEVICE}.bundle"));
+    let (stick, state) = (bundle.metadata().unwrap().ino(), site.device.state());
+    let run = site.visit();
+    assert_eq!(run.exit, Some(0), "{}", run.err);
+    assert_eq!(bundle.metadata().unwrap().ino(), stick, "the statuses were written again");
+    assert_eq!(site.device.state(), state);
+}
+
+#[test]
+fn bundles_made_in_a_row_survive_each_other() {
+    let site = Site::new();
+    let first = site.commit("one");
+    site.bundle(&site.own(), &["main"]);
+    site.taken(first, "one");
+    // The hub has not heard of the second when it makes the third, and so on.
+    for content in ["two", "three", "four"] {
+        let next = site.commit(content);
+        site.bundle(&site.own(), &[&format!("{first}..main")]);
+        site.taken(next, content);
+    }
+}
+
+#[test]
+fn what_the_hub_hears_first_is_not_told_by_sticks() {
+    let site = Site::new();
+    let first = site.commit("one");
+    site.bundle(&site.own(), &["main"]);
+    site.taken(first, "one");
+    let second = site.commit("two");
+    site.bundle(&site.own(), &[&format!("{first}..main")]);
+    site.taken(second, "two");
+    site.device.set("LINK_URL", site.exchange.hub.path().display());
+    site.commit("three");
+    assert_eq!(site.device.sync().exit, Some(0));
+    assert_eq!((site.chain(), site.says()), (3, "three".into()));
+    // The stick that is met next is older than what the hub has brought.
+    site.refused("Rewound", 1);
+    assert_eq!((site.takes(), site.says()), (1, "three".into()));
+    site.bring();
+    assert_eq!(site.chain(), 4);
+}
+
+#[test]
+fn a_bundle_that_does_not_fit_is_refused_and_said() {
+    let site = Site::new();
+    let first = site.commit("one");
+    let second = site.commit("two");
+    site.bundle(&site.own(), &[&format!("{first}..main")]);
+    let run = site.refused("BundleBaseMissing", 1);
+    assert!(run.said("hint").contains("--seed"), "{}", run.err);
+    assert_eq!(site.takes(), 1, "the hub hears why");
+    site.bundle(&site.own(), &["main"]);
+    site.taken(second, "two");
+    site.exchange.reset(first);
+    site.commit("another");
+    site.bundle(&site.own(), &["main"]);
+    site.refused("NotFastForward", 1);
+    site.exchange.reset(second);
+    site.exchange.commit(By::Eve);
+    site.exchange.push();
+    site.bundle(&site.own(), &[&format!("{second}..main")]);
+    site.refused("UntrustedKey", 1);
+    site.exchange.hub.git(&["branch", "--force", "other", &first.to_string()]);
+    site.bundle(&site.own(), &["other"]);
+    assert_eq!(site.visit().said("reason"), "", "a bundle without the branch is none for this device");
+}
+
+#[test]
+fn a_stick_may_be_wrong_in_any_way() {
+    let site = Site::new();
+    let first = site.commit("one");
+    site.bundle(&site.own(), &["main"]);
+    let sound = fs::read(site.own()).unwrap();
+    site.taken(first, "one");
+    let second = site.commit("two");
+    site.bundle(&site.own(), &[&format!("{first}..main")]);
+    let next = fs::read(site.own()).unwrap();
+    for end in (0..next.len()).step_by(29) {
+        fs::write(site.own(), &next[..end]).unwrap();
+        let run = site.visit();
+        assert!(["BundleInvalid", "PackInvalid"].contains(&run.said("reason")), "cut at {end}: {}", run.err);
+    }
+    for at in (0..next.len()).step_by(31) {
+        let mut bytes = next.clone();
+        bytes[at] ^= 0x10;
+        fs::write(site.own(), &bytes).unwrap();
+        site.visit();
+        assert_eq!(site.says(), "one", "flipped at {at}");
+    }
+    let path = site.own();
+    let replaced = |by: &dyn Fn(&Path)| {
+        fs::remove_file(&path).unwrap();
+        by(&path);
+    };
+    let outside = site.exchange.beside("outside.bundle");
+    fs::write(&outside, &next).unwrap();
+    replaced(&|path| symlink(&outside, path).unwrap());
+    site.refused("StickFailed", 3);
+    replaced(&|path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success()));
+    site.refused("StickFailed", 3);
+    replaced(&|path| fs::File::create(path).unwrap().set_len(4 << 30).unwrap());
+    site.refused("PackTooLarge", 1);
+    replaced(&|path| fs::create_dir(path).unwrap());
+    site.refused("StickFailed", 3);
+    fs::remove_dir(&path).unwrap();
+    fs::write(&path, &sound).unwrap();
+    fs::write(site.stick("to-device/mine.txt"), "untouched").unwrap();
+    fs::rename(&outside, site.stick("to-device/_two.bundle")).unwrap();
+    site.taken(second, "two");
+    assert_eq!(fs::read(site.stick("to-device/mine.txt")).unwrap(), b"untouched");
+}
+
+#[test]
+fn what_a_stick_says_the_hub_has_heard_counts_where_the_device_said_it() {
+    let site = Site::new();
+    let first = site.commit("one");
+    site.bundle(&site.own(), &["main"]);
+    site.taken(first, "one");
+    for forged in [first.to_string(), "0".repeat(40), "x".repeat(5000)] {
+        fs::write(site.stick(&format!("to-device/{DEVICE}.ack")), format!("{forged}\n")).unwrap();
+        assert_eq!(site.visit().exit, Some(0));
+        assert_eq!(site.takes(), 1);
+    }
+}
+
+#[test]
+fn two_exchanges_on_one_stick_are_told_apart_by_the_operator() {
+    let site = Site::new();
+    let first = site.commit("one");
+    site.bundle(&site.own(), &["main"]);
+    let other = site.exchange.beside("stick/GITER/5f0c1f0e3d5b4d0e9a7c2b6e8f1a4c3d/to-device");
+    fs::create_dir_all(&other).unwrap();
+    fs::copy(site.own(), other.join(format!("{DEVICE}.bundle"))).unwrap();
+    site.refused("ExchangeAmbiguous", 2);
+    fs::remove_dir_all(other).unwrap();
+    site.taken(first, "one");
+}
+
+#[test]
+fn a_stick_that_cannot_be_written_brings_its_specs() {
+    let site = Site::new();
+    let first = site.commit("one");
+    site.bundle(&site.own(), &["main"]);
+    let stick = site.exchange.beside("stick").display().to_string();
+    site.device.mount(&format!("mount --bind '{stick}' '{stick}'\nmount -o remount,bind,ro '{stick}'"));
+    let run = site.visit();
+    assert_eq!((run.said("reason"), run.exit), ("StickFailed", Some(3)), "{}", run.err);
+    assert_eq!(site.says(), "one");
+    site.device.unmount();
+    let second = site.commit("two");
+    site.bundle(&site.own(), &[&format!("{first}..main")]);
+    site.taken(second, "two");
+    assert_eq!(site.takes(), 2, "what the first one could not take along");
+}
+
+#[test]
+fn one_bundle_is_taken_and_what_there_is_to_say_waits() {
+    let site = Site::new();
+    let first = site.commit("one");
+    let file = site.exchange.beside("one.bundle");
+    site.bundle(&file, &["main"]);
+    let run = site.device.run(&["sync", "--bundle", &file.display().to_string()]);
+    assert_eq!(run.exit, Some(0), "{}", run.err);
+    assert!(run.out.contains(&format!("accepted {}", first.short())), "{}", run.out);
+    assert!(run.out.contains("status 1 waits in the outbox"), "{}", run.out);
+    site.visit();
+    assert_eq!(site.takes(), 1);
+    let run = site.device.run(&["sync", "--bundle", "/nonexistent"]);
+    assert_eq!((run.said("reason"), run.exit), ("StickFailed", Some(3)));
+    let run = site.device.sync();
+    assert_eq!((run.said("reason"), run.exit), ("BadConfig", Some(2)));
+    assert!(run.said("hint").contains("--stick"), "{}", run.err);
+}
