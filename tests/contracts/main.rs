@@ -7,6 +7,7 @@ mod board;
 mod floor;
 mod ledger;
 mod link;
+mod outbox;
 mod store;
 #[path = "../support/mod.rs"]
 mod support;
@@ -19,7 +20,7 @@ use std::path::PathBuf;
 
 use giter_edge::{
     disk::FloorFile,
-    git::{PackStore, pack},
+    git::{OutboxFile, PackStore, pack},
 };
 
 #[test]
@@ -52,6 +53,12 @@ fn ledger_on_two_slots() {
 fn floor_in_a_file() {
     let folder = tempfile::tempdir().unwrap();
     floor::check(|| Box::new(FloorFile::new(&folder.path().join("giter.floor"))));
+}
+
+#[test]
+fn outbox_in_a_bundle() {
+    let folder = tempfile::tempdir().unwrap();
+    outbox::check(|| Box::new(OutboxFile::new(folder.path(), "refs/giter/status/dev")));
 }
 
 #[test]

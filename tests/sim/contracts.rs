@@ -8,6 +8,8 @@ mod floor;
 mod ledger;
 #[path = "../contracts/link.rs"]
 mod link;
+#[path = "../contracts/outbox.rs"]
+mod outbox;
 #[path = "../contracts/store.rs"]
 mod store;
 
@@ -25,6 +27,7 @@ use crate::{
         floor::SimFloor,
         hub::{BRANCH, SimLink},
         ledger::SimLedger,
+        outbox::SimOutbox,
         store::{SimStore, write},
     },
 };
@@ -129,6 +132,12 @@ fn ledgers() {
 fn floors() {
     let world = Shared::new();
     floor::check(|| Box::new(SimFloor::new(&world)));
+}
+
+#[test]
+fn outboxes() {
+    let world = Shared::new();
+    outbox::check(|| Box::new(SimOutbox::new(&world)));
 }
 
 #[test]

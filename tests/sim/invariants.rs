@@ -9,6 +9,7 @@ use giter_edge::{
     git::{graph, reads::Reads},
     reconcile::{
         goal::Step,
+        outbox::Statuses,
         report,
         tick::{Published, Reach, Tick},
     },
@@ -33,6 +34,8 @@ pub(crate) struct Watch {
     sequence: u64,
     newest: Option<Oid>,
     status: Option<Oid>,
+    /// The last status that a stick took along.
+    carried: Option<Oid>,
     /// The story put something of its own on the status ref.
     is_ref_taken: bool,
     /// The story damaged a pack, which was not repaired yet.
@@ -90,6 +93,11 @@ impl Watch {
             match done {
                 Done::Step(step) => is_asked_for(&step, &durable, self.starts_damaged, publisher),
                 Done::Pushed { commit } => self.is_next(commit, &durable.record, &world.hub),
+                Done::Carried { commit } => {
+                    let last = durable.record.status.map(|status| status.commit);
+                    assert_eq!(last, Some(commit), "durable: a status was carried before it was recorded");
+                    self.carried = Some(commit);
+                }
             }
         }
         if world.dark.is_none() {
@@ -154,6 +162,28 @@ impl Watch {
         }
     }
 
+    /// After a stick that nothing disturbed.
+    pub(crate) fn visited(&mut self, world: &Shared, publisher: &Publisher, tick: &Tick) {
+        let world = world.get();
+        let mut errors = tick.sync_error.iter().chain(&tick.publish_error);
+        assert!(errors.all(|error| error.reason() != Reason::Bug), "bug: {tick:?}");
+        let record = self.stands(&world, publisher);
+        let wishes = self.tip.map_or(&[][..], |tip| &publisher.sound[tip].1);
+        assert_eq!(differences(wishes, &world.board), [""; 0], "converged: the board is not; {tick:?}");
+        if !self.is_untidy {
+            is_tidy(&world, &record);
+        }
+        let last = record.status.map(|status| status.commit);
+        let taken = world.stick.statuses.as_ref().and_then(Statuses::tip);
+        let is_open = tick.publish_error.is_none() && last != world.stick.ack;
+        assert!(!is_open || taken == last, "converged: the stick does not take the last status along; {tick:?}");
+    }
+
+    /// The hub was brought a status of the device's own by a stick.
+    pub(crate) fn brought(&mut self, commit: Oid, sequence: u64) {
+        (self.status, self.newest, self.sequence) = (Some(commit), Some(commit), sequence);
+    }
+
     /// The record on the disk is one that may count, and its objects are there and hash right.
     fn stands(&mut self, world: &World, publisher: &Publisher) -> Record {
         // A save that failed may have left a record that is seen and not durable: either may count after a cut.
@@ -194,13 +224,11 @@ impl Watch {
         let is_told_again = self.newest == Some(commit);
         let rises = said.sequence > self.sequence || is_told_again;
         assert!(rises, "sequence: {} follows {}", said.sequence, self.sequence);
-        let is_next = parents(commit, hub) == Vec::from_iter(self.status) || self.is_in_its_place(commit, hub);
+        let is_next = follows(commit, self.status, hub) || self.is_in_its_place(commit, hub);
         assert!(is_next, "chain: a status does not follow the one before");
-        assert_eq!(
-            said.observed_revision,
-            durable.tip.as_ref().map(|tip| tip.commit),
-            "durable: a status tells of a tip that is not"
-        );
+        // What a stick took along may be older.
+        let tells_of_tip = said.observed_revision == durable.tip.as_ref().map(|tip| tip.commit);
+        assert!(tells_of_tip || self.carried == Some(commit), "durable: a status tells of a tip that is not");
         (self.sequence, self.newest, self.status) = (said.sequence, Some(commit), Some(commit));
     }
 
@@ -210,6 +238,18 @@ impl Watch {
         let same_parent = |last| parents(last, hub) == parents(commit, hub);
         self.status.is_some_and(|last| is_heartbeat(last) && is_heartbeat(commit) && same_parent(last))
     }
+}
+
+/// Whether a status follows another, at once or after others that were carried.
+fn follows(commit: Oid, before: Option<Oid>, hub: &Hub) -> bool {
+    let mut parent = Some(commit);
+    while let Some(status) = parent {
+        parent = parents(status, hub).first().copied();
+        if parent == before {
+            return true;
+        }
+    }
+    false
 }
 
 /// The commits that a commit names as the ones before it.

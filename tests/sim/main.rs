@@ -7,6 +7,7 @@
 //! invariants     what holds after every tick and every fault
 //! faults         a story again and again, the power cut at each effect in turn
 //! stories        straight code        recovery   the same, of what was forgotten
+//! sticks         the same, of what is carried
 //! reports        the same, of heartbeats, and of what has to wait
 //! random         stories and faults from a seed
 //! sabotage       broken parts, to show that the invariants can fail
@@ -22,6 +23,7 @@ mod recovery;
 mod reports;
 mod run;
 mod sabotage;
+mod sticks;
 mod stories;
 #[path = "../support/mod.rs"]
 mod support;

@@ -26,6 +26,7 @@ use crate::{
         hub::SimLink,
         ledger::{self, SimLedger},
         outbox::SimOutbox,
+        stick::{self, SimStick, Stick},
         store::SimStore,
     },
 };
@@ -252,6 +253,55 @@ impl Run {
             assert!(more.is_empty(), "idle: a tick without news did this: {more:?}; {again:?}");
             return tick;
         }
+    }
+
+    /// Puts a bundle for the device onto an empty stick and plugs that in: what was published since a sound commit, or the
+    /// last alone.
+    pub(crate) fn plug(&mut self, since: Option<usize>) {
+        let base = since.map(|number| self.publisher.sound[number].0);
+        let bundle = stick::bundle(&self.world, base, &DEVICE.parse().unwrap());
+        self.world().stick = Stick { bundles: vec![bundle], ..Stick::default() };
+    }
+
+    /// Lets the device meet the stick, until it was not disturbed and has nothing left to do.
+    pub(crate) fn visit(&mut self) -> Tick {
+        loop {
+            let Some(tick) = self.undisturbed(Self::meet) else { continue };
+            let tick = tick.expect("the agent starts and ticks");
+            self.watch.visited(&self.world, &self.publisher, &tick);
+            if tick.publish_error.is_none() {
+                let effects = self.world().effects.len();
+                // What was refused is looked at again: no fault is to strike there.
+                let fault = self.world().fault.take();
+                let again = self.meet().expect("the agent ticks");
+                self.world().fault = fault;
+                let mut more = self.world().effects.split_off(effects);
+                more.retain(|effect| again.sync_error.is_none() || !effect.contains("/quarantine/"));
+                assert!(more.is_empty(), "idle: a stick without news did this: {more:?}; {again:?}");
+            }
+            return tick;
+        }
+    }
+
+    fn meet(&mut self) -> Result<Tick> {
+        self.start()?;
+        let now = self.world().next_moment();
+        let agent = self.agent.as_mut().expect("it was started");
+        let mut stick = SimStick::new(&self.world, agent.record());
+        Ok(agent.tick(&mut Ports { link: &mut stick, ..ports(&mut self.parts, &self.seal) }, Reach::Hub, now))
+    }
+
+    /// The stick comes to the hub, which takes what follows what it has; it says how far that is, for the next stick.
+    pub(crate) fn bring(&mut self, stick: &Stick) -> Option<Oid> {
+        let statuses = stick.statuses.as_ref()?;
+        let at = self.world().hub.status;
+        if let Some(count) = statuses.after(at).filter(|count| *count > 0) {
+            self.world().hub.add(statuses.last(count));
+            self.world().hub.status = statuses.tip();
+            let sequence = self.said().sequence;
+            self.watch.brought(statuses.tip().unwrap(), sequence);
+        }
+        self.world().hub.status
     }
 
     /// The end of a story: the hub is reached, and a device that is started anew is and stays as it should be.

@@ -75,9 +75,12 @@ impl Agent {
         Ok(None)
     }
 
-    /// The status that a stick brings along, if it is the device's own and knows more than the record: where it came
-    /// from, nobody can tell, so what is older says nothing of the hub.
+    /// The status that a stick brings along, if it is the device's own and knows more than the record, and what was
+    /// accepted is lost: nobody can tell how old it is, so it says nothing of the hub.
     fn carried_status(&self, ports: &mut Ports<'_>, id: Oid) -> Result<Option<Own>> {
+        if self.record.tip.is_some() && !self.damaged {
+            return Ok(None);
+        }
         let sequence = self.record.status.as_ref().map_or(0, |status| status.sequence);
         match self.fetch_status(ports, id) {
             Ok(own) => Ok(Some(own).filter(|own| own.claim.sequence > sequence && !self.has_taken_up)),

@@ -66,6 +66,19 @@ impl Hub {
         Ok(names)
     }
 
+    /// What a bundle for a device holds of a tip: all since a base, or the tip alone.
+    pub(crate) fn bundled(&self, tip: Oid, base: Option<Oid>, device: &DeviceId) -> Result<Vec<NewObject>> {
+        let mut names = self.read(tip, base, device)?;
+        let mut seen = HashSet::new();
+        names.retain(|name| seen.insert(*name));
+        self.named(&names)
+    }
+
+    /// A status with what is below it.
+    pub(crate) fn bundled_status(&self, status: Oid) -> Result<Vec<NewObject>> {
+        self.named(&self.whole(status)?)
+    }
+
     fn lineage(&self, commit: Oid) -> Result<Lineage> {
         let missing = || Error::new(Reason::CommitNotFound, "the hub has no such commit");
         graph::lineage(&self.objects, commit)?.ok_or_else(missing)

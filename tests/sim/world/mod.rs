@@ -16,6 +16,7 @@ pub(crate) mod floor;
 pub(crate) mod hub;
 pub(crate) mod ledger;
 pub(crate) mod outbox;
+pub(crate) mod stick;
 pub(crate) mod store;
 
 use std::{
@@ -35,6 +36,7 @@ use self::{
     board::Registers,
     disk::{Cache, Disk},
     hub::Hub,
+    stick::Stick,
 };
 
 /// What goes wrong.
@@ -63,6 +65,11 @@ pub(crate) enum Done {
         /// To this commit.
         commit: Oid,
     },
+    /// Statuses were written to a stick.
+    Carried {
+        /// The last of them.
+        commit: Oid,
+    },
 }
 
 /// What would be found if the power went now.
@@ -77,6 +84,8 @@ pub(crate) struct Durable {
 
 pub(crate) struct World {
     pub(crate) hub: Hub,
+    /// The stick that is plugged in.
+    pub(crate) stick: Stick,
     pub(crate) disk: Disk,
     pub(crate) board: Registers,
     pub(crate) deeds: Vec<Deed>,
@@ -101,6 +110,7 @@ impl Shared {
     pub(crate) fn new() -> Self {
         Self(Rc::new(RefCell::new(World {
             hub: Hub::default(),
+            stick: Stick::default(),
             disk: Disk::new(),
             board: Registers::default(),
             deeds: Vec::new(),
