@@ -103,7 +103,7 @@ pub fn decode(bytes: &[u8], status_ref: &str) -> Result<Statuses> {
 fn follow_each_other(statuses: &Statuses) -> bool {
     let mut before = statuses.base;
     statuses.links.iter().all(|[_, _, NewObject { id, object }]| {
-        let parent = std::mem::replace(&mut before, Some(*id));
+        let parent = before.replace(*id);
         object.kind == ObjectKind::Commit
             && commit::parse(&object.data).is_ok_and(|commit| commit.parents == Vec::from_iter(parent))
     })
