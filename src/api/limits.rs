@@ -12,6 +12,12 @@ pub const PACK_OBJECTS: usize = 131_072;
 pub const PACK_UNPACKED_BYTES: u64 = 4 << 30;
 /// Most bytes that one chain of deltas holds in memory while it is resolved; a link of it counts as 4 KiB at least.
 pub const DELTA_CHAIN_BYTES: u64 = 32 << 20;
+/// Longest part of a commit's subject in a bundle's header, in bytes.
+pub const BUNDLE_SUBJECT_BYTES: usize = 60;
+/// Most places of an object that are looked at to make a delta on it, evenly spread over a longer one.
+pub const DELTA_BLOCKS: usize = 1 << 16;
+/// Most places with the same beginning that are compared to find the longest run for a delta.
+pub const DELTA_PROBES: usize = 32;
 /// Largest single git object held in memory, in bytes after inflation.
 pub const OBJECT_BYTES: usize = 4 << 20;
 /// Largest commit object that is verified, in bytes.

@@ -17,6 +17,7 @@
 pub mod bundle;
 pub mod commit;
 mod convert;
+pub mod delta;
 pub mod enrolment;
 pub mod fetch;
 pub mod graph;
@@ -27,6 +28,7 @@ pub mod push;
 pub mod reads;
 pub mod repository;
 pub mod seal;
+pub mod since;
 pub mod store;
 pub(crate) mod wire;
 

@@ -11,6 +11,7 @@ mod commit;
 mod decode;
 mod demo;
 mod devices;
+mod export;
 mod get;
 mod git;
 mod history;
@@ -26,6 +27,7 @@ mod resets;
 mod roots;
 mod serve;
 mod sign;
+mod statuses;
 mod statusfile;
 mod trust;
 mod verify;
@@ -74,6 +76,7 @@ enum Verb {
     AuthorizedKeys(authorized_keys::Args),
     Decode(decode::Args),
     Trust(trust::Args),
+    Export(export::Args),
     Demo(demo::Args),
 }
 
@@ -103,6 +106,7 @@ fn run(Cli { repo, output, verb }: Cli) -> Result<Exit> {
         Verb::AuthorizedKeys(args) => authorized_keys::run(args),
         Verb::Decode(args) => decode::run(args, output),
         Verb::Trust(args) => trust::run(args, &repo, output),
+        Verb::Export(args) => export::run(args, &repo, output),
         Verb::Demo(args) => demo::run(args),
     }
 }
