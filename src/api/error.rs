@@ -154,6 +154,16 @@ reasons! {
     /// The stick is not there, or cannot be read or written.
     StickFailed: Retry, World;
 
+    // Bundles.
+    /// The file is no bundle that can be read.
+    BundleInvalid: FixManifest, No;
+    /// There is no bundle for this device.
+    BundleNotFound: Retry, World;
+    /// The bundle builds on a commit that the device does not have.
+    BundleBaseMissing: Retry, No;
+    /// Several exchanges have something for this device.
+    ExchangeAmbiguous: FixConfig, Caller;
+
     // Manifests.
     /// The YAML cannot be read.
     YamlSyntax: FixManifest, No;
@@ -310,6 +320,12 @@ impl Reason {
             Self::PackInvalid => "run 'git fsck' in the repository at the hub, if the next poll fails too",
             Self::PushRejected => "let this device's account write its status ref at the hub",
             Self::StickFailed => "see that the stick is plugged in and mounted, and that this user may write there",
+            Self::BundleInvalid => "write it to the stick again, and let the stick be unmounted before it is pulled out",
+            Self::BundleNotFound => "export one for this device: giterctl export --to DIR DEVICE",
+            Self::BundleBaseMissing => {
+                "bring this device's status to the hub and export again, or export without a base: --seed"
+            }
+            Self::ExchangeAmbiguous => "name the exchange in trust.exchange",
             Self::RangeTooLong => "let the device follow in steps: push an earlier commit first",
             Self::BadConfig | Self::BadBoardFile => "correct it there; 'giterd check' tells whether the rest is right",
             Self::StateReadOnly => "mount that file system writable, and let giterd's user write there",

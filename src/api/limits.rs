@@ -82,6 +82,22 @@ pub const SIGNERS_BYTES: usize = 256 << 10;
 pub const REQUEST_BYTES: usize = 4 << 10;
 /// Longest note of a request for enrolment that is shown, in characters.
 pub const NOTE_CHARS: usize = 64;
+/// Longest header of a bundle, in bytes.
+pub const BUNDLE_HEADER_BYTES: u64 = 4 << 20;
+/// Longest line of a bundle's header, in bytes: a ref, or a prerequisite with its subject.
+pub const BUNDLE_LINE_BYTES: u64 = 64 << 10;
+/// Most prerequisites of a bundle.
+pub const BUNDLE_PREREQUISITES: usize = 1024;
+/// Largest bundle that is taken from a stick, in bytes.
+pub const BUNDLE_BYTES: u64 = PACK_BYTES + BUNDLE_HEADER_BYTES;
+/// Most names in one folder of a stick that are looked at.
+pub const STICK_ENTRIES: usize = 4096;
+/// Most bundles for several devices on one stick that are looked into.
+pub const STICK_BUNDLES: usize = 64;
+/// Most statuses that wait for sticks to carry them.
+pub const OUTBOX_STATUSES: usize = 512;
+/// Most bytes that statuses have which wait for sticks, before they are compressed; one of them may have more.
+pub const OUTBOX_BYTES: usize = 1 << 20;
 /// Most requests for enrolment that are read from one stick.
 pub const STICK_REQUESTS: usize = 1024;
 /// Keys of one device, of each sort.
