@@ -100,6 +100,18 @@ pub const OUTBOX_STATUSES: usize = 512;
 pub const OUTBOX_BYTES: usize = 1 << 20;
 /// Most requests for enrolment that are read from one stick.
 pub const STICK_REQUESTS: usize = 1024;
+/// Largest bundle with a request for enrolment, in bytes.
+pub const REQUEST_BUNDLE_BYTES: u64 = 64 << 10;
+/// Largest receipt of a device for people, in bytes.
+pub const RECEIPT_BYTES: u64 = 16 << 10;
+/// Most lines of a receipt that are shown.
+pub const RECEIPT_LINES: usize = 8;
+/// Most names on one stick that an import looks at.
+pub const STICK_FILES: usize = 65_536;
+/// Most bytes of one device's statuses that are taken from a stick at once, uncompressed.
+pub const STATUSES_BYTES: usize = 16 << 20;
+/// Most bytes of statuses that one import takes, uncompressed.
+pub const IMPORT_BYTES: usize = 64 << 20;
 /// Keys of one device, of each sort.
 pub const DEVICE_KEYS: usize = 16;
 /// Most requests that wait at a hub for an answer.

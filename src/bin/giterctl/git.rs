@@ -115,6 +115,17 @@ impl Git {
         Ok(said(&self.output(args)?))
     }
 
+    /// All that git says, whether it succeeds or not.
+    ///
+    /// # Errors
+    ///
+    /// `GitNotFound`.
+    pub(crate) fn say(&self, args: &[&str]) -> Result<Said> {
+        let output = self.output(args)?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok(Said { is_good: output.status.success(), stdout: text(&output.stdout), stderr: text(&output.stderr) })
+    }
+
     /// A process that answers for objects by name.
     ///
     /// # Errors
@@ -152,6 +163,21 @@ impl Git {
             command.env_remove("GIT_OBJECT_DIRECTORY");
         }
         command
+    }
+}
+
+/// What git said.
+pub(crate) struct Said {
+    /// Whether it succeeded.
+    pub(crate) is_good: bool,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Said {
+    /// Its last words.
+    pub(crate) fn words(&self) -> String {
+        last_words(self.stderr.as_bytes())
     }
 }
 

@@ -16,6 +16,7 @@ mod get;
 mod git;
 mod history;
 mod hook;
+mod import;
 mod init;
 mod keys;
 mod layout;
@@ -77,6 +78,7 @@ enum Verb {
     Decode(decode::Args),
     Trust(trust::Args),
     Export(export::Args),
+    Import(import::Args),
     Demo(demo::Args),
 }
 
@@ -107,6 +109,7 @@ fn run(Cli { repo, output, verb }: Cli) -> Result<Exit> {
         Verb::Decode(args) => decode::run(args, output),
         Verb::Trust(args) => trust::run(args, &repo, output),
         Verb::Export(args) => export::run(args, &repo, output),
+        Verb::Import(args) => import::run(args, &repo, output),
         Verb::Demo(args) => demo::run(args),
     }
 }

@@ -21,7 +21,7 @@ use std::{
 };
 
 use giter_edge::{
-    api::{DeviceId, Error, Exchange, Exit, Oid, Reason, Result},
+    api::{DeviceId, Error, Exchange, Exit, Oid, Reason, Result, limits},
     cli::{self, Output},
     codec::{
         charter::Charter,
@@ -132,8 +132,9 @@ pub(crate) fn run(args: Args, repo: &Path, output: Output) -> Result<Exit> {
     warn(&git, tip, exchange.as_ref());
     let target = Target { git: &git, tip, tree, branch: branch(&git, exchange.as_ref())?, prefix };
     let legs = plan::legs(&target, args.select().of(&git, &commit)?, args.from(&git)?)?;
-    let bundles = plan::bundles(&legs, args.full);
     let folder = folder_of(exchange.as_ref().map(|exchange| &exchange.id));
+    let there = stick.shared(folder, &target.branch).len();
+    let bundles = plan::bundles(&legs, args.full, limits::STICK_BUNDLES.saturating_sub(there));
     let export = Export { target, stick, folder, legs, bundles, is_dry: args.dry_run };
     let files = export.write()?;
     let removed = export.finish(&files, args.all)?;

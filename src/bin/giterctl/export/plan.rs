@@ -141,8 +141,9 @@ pub(super) fn legs(target: &Target<'_>, devices: Vec<DeviceId>, from: From) -> R
 }
 
 /// The fewest bundles that serve all of them. A bundle between two commits is one for all who have the first, since it is
-/// the same for each; what a device reads is its alone.
-pub(super) fn bundles(legs: &[Leg], is_full: bool) -> Vec<Bundle> {
+/// the same for each; what a device reads is its alone. A device looks into so many bundles for several and no more: where
+/// there is no room, those of the fewest devices are written for each.
+pub(super) fn bundles(legs: &[Leg], is_full: bool, room: usize) -> Vec<Bundle> {
     let mut shared: BTreeMap<Option<Oid>, Vec<usize>> = BTreeMap::new();
     let mut bundles = Vec::new();
     for (at, leg) in legs.iter().enumerate() {
@@ -153,9 +154,12 @@ pub(super) fn bundles(legs: &[Leg], is_full: bool) -> Vec<Bundle> {
             Start::Nowhere => bundles.push(Bundle { content: Content::Seed, legs: vec![at] }),
         }
     }
-    let shared =
-        shared.into_iter().map(|(base, legs)| Bundle { content: base.map_or(Content::Full, Content::Since), legs });
-    shared.chain(bundles).collect()
+    let content = |base: Option<Oid>| base.map_or(Content::Full, Content::Since);
+    let mut shared: Vec<_> = shared.into_iter().map(|(base, legs)| Bundle { content: content(base), legs }).collect();
+    shared.sort_by_key(|bundle| std::cmp::Reverse(bundle.legs.len()));
+    let crowded = shared.split_off(room.min(shared.len()));
+    let each = |Bundle { content, legs }: Bundle| legs.into_iter().map(move |leg| Bundle { content, legs: vec![leg] });
+    shared.into_iter().chain(crowded.into_iter().flat_map(each)).chain(bundles).collect()
 }
 
 /// Which commits lead to the tip, each asked for once.
@@ -202,12 +206,14 @@ mod tests {
         let starts =
             [Start::Base(two), Start::Nowhere, Start::Base(one), Start::There, Start::Base(two), Start::Nowhere];
         let legs: Vec<_> = starts.into_iter().enumerate().map(|(at, start)| leg(&format!("d{at}"), start)).collect();
-        let of = |is_full| -> Vec<_> {
-            bundles(&legs, is_full).into_iter().map(|Bundle { content, legs }| (content, legs)).collect()
+        let of = |is_full, room| -> Vec<_> {
+            bundles(&legs, is_full, room).into_iter().map(|Bundle { content, legs }| (content, legs)).collect()
         };
         let (first, second) = ((Content::Since(one), vec![2]), (Content::Since(two), vec![0, 4]));
         let seeds = [(Content::Seed, vec![1]), (Content::Seed, vec![5])];
-        assert_eq!(of(false), [&[first.clone(), second.clone()][..], &seeds].concat());
-        assert_eq!(of(true), [(Content::Full, vec![1, 5]), first, second]);
+        assert_eq!(of(false, 9), [&[second.clone(), first.clone()][..], &seeds].concat());
+        assert_eq!(of(true, 9), [(Content::Full, vec![1, 5]), second.clone(), first.clone()]);
+        let each = [(Content::Since(two), vec![0]), (Content::Since(two), vec![4]), first];
+        assert_eq!(of(true, 1), [&[(Content::Full, vec![1, 5])][..], &each].concat());
     }
 }
