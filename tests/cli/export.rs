@@ -281,8 +281,8 @@ fn the_tables() {
         let text = without_names(&ran.all().replace(&plant.exchange, "[EXCHANGE]"));
         // How many bytes a pack has is zlib's affair.
         text.split_inclusive([' ', '\n'])
-            .map(|word| match word.trim_end().parse::<u64>() {
-                Ok(number) if number > 99 => word.replace(word.trim_end(), "[N]"),
+            .map(|word| match word.trim_end_matches([' ', '\n', ',']).parse::<u64>() {
+                Ok(number) if number > 99 => word.replace(&number.to_string(), "[N]"),
                 _ => word.to_owned(),
             })
             .collect::<String>()
