@@ -113,11 +113,12 @@ fn fill_new(
     fill: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> io::Result<File> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let private = Mode::from_raw_mode(0o600);
-    let opened = match fs::openat(&folder, name, flags, private) {
+    // Nobody else's before it is known whose it is to be.
+    let mode = Mode::from_raw_mode(if access.is_some() { 0o600 } else { 0o644 });
+    let opened = match fs::openat(&folder, name, flags, mode) {
         Err(Errno::EXIST) => {
             fs::unlinkat(&folder, name, AtFlags::empty())?;
-            fs::openat(&folder, name, flags, private)?
+            fs::openat(&folder, name, flags, mode)?
         }
         other => other?,
     };

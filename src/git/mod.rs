@@ -5,6 +5,7 @@
 //!      ^                                        |
 //!      +--------------- reads::Reads -----------+     (what the device reads of a tip, as one pack)
 //!
+//! since -> delta -> pack::Tight              what commits bring to one who has another, in few bytes
 //! seal --status--> commit                   the signed status
 //! enrolment -----> commit --> bundle        the signed request of a device that asks to be enrolled
 //! fetch, push                               the wire: protocol v2 and send-pack over a pair of byte streams

@@ -237,6 +237,7 @@ fn what_cannot_be_exported_is_named() {
     }
     plant.git(&["commit", "-q", "--no-gpg-sign", "--allow-empty", "-m", "unsigned"]);
     let ran = plant.giterctl(&["export", "--to", "stick", "--all"]);
+    assert!(ran.stderr.contains("warning: main is at "), "{}", ran.all());
     assert!(
         ran.stderr.contains("warning: devices will refuse") && ran.stderr.contains("[UnsignedCommit]"),
         "{}",

@@ -81,6 +81,8 @@ fn a_device_that_began_again_takes_the_place_of_what_it_gave_up() {
     board.give_up();
     board.say(tip);
     plant.carry(&board);
+    // To the hub's hook a record only goes on.
+    assert_eq!(only(&plant.import(&[]).0), ("Refused", "PushRejected"));
     let (said, code) = plant.import(&["--offline"]);
     assert_eq!((results(&said)[0].2, &said["files"][0]["replaced"], code), (1, &2.into(), Some(0)));
     let here = plant.git(&["rev-parse", "refs/giter/status/site-a/pump-07"]);

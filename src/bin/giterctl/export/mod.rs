@@ -129,8 +129,11 @@ pub(crate) fn run(args: Args, repo: &Path, output: Output) -> Result<Exit> {
     let missing = || Error::new(Reason::ObjectMissing, format!("commit {} is not there", tip.short()));
     let tree = graph::lineage(&objects, tip)?.ok_or_else(missing)?.tree;
     let exchange = decode::exchange(&GitTree::new(&objects, tree))?;
-    warn(&git, tip, exchange.as_ref());
     let target = Target { git: &git, tip, tree, branch: branch(&git, exchange.as_ref())?, prefix };
+    warn(&git, tip, exchange.as_ref());
+    if args.revision.is_none() {
+        warn_of_another(&target, &args.remote)?;
+    }
     let legs = plan::legs(&target, args.select().of(&git, &commit)?, args.from(&git)?)?;
     let folder = folder_of(exchange.as_ref().map(|exchange| &exchange.id));
     let there = stick.shared(folder, &target.branch).len();
@@ -254,6 +257,21 @@ fn warn(git: &Git, tip: Oid, exchange: Option<&Exchange>) {
             error.reason()
         ));
     }
+}
+
+/// Says where the remote's branch, as it was fetched, is elsewhere: most want devices to have what is there.
+fn warn_of_another(target: &Target<'_>, remote: &str) -> Result<()> {
+    let name = target.branch.trim_start_matches("refs/heads/");
+    let theirs = target.git.ask(&["rev-parse", "--verify", "--quiet", &format!("refs/remotes/{remote}/{name}")])?;
+    if let Ok(theirs) = theirs
+        && theirs != target.tip.to_string()
+    {
+        let tip = target.tip.short();
+        cli::talk(format_args!(
+            "warning: {name} is at {theirs:.12} at {remote}, and {tip} is exported; pull or push first"
+        ));
+    }
+    Ok(())
 }
 
 /// The branch that devices follow: the charter's word, or else where HEAD is.
