@@ -12,6 +12,8 @@ pub const PACK_OBJECTS: usize = 131_072;
 pub const PACK_UNPACKED_BYTES: u64 = 4 << 30;
 /// Most bytes that one chain of deltas holds in memory while it is resolved; a link of it counts as 4 KiB at least.
 pub const DELTA_CHAIN_BYTES: u64 = 32 << 20;
+/// Most bytes of objects that an export keeps in memory, for each bundle that is made at a time.
+pub const EXPORT_BYTES: usize = 16 << 20;
 /// Longest part of a commit's subject in a bundle's header, in bytes.
 pub const BUNDLE_SUBJECT_BYTES: usize = 60;
 /// Most places of an object that are looked at to make a delta on it, evenly spread over a longer one.

@@ -102,18 +102,19 @@ impl Tight {
     ///
     /// `Bug` if it cannot be compressed.
     pub fn new(object: &Object, base: Option<(Oid, &[u8])>) -> Result<Self> {
-        let mut entry = Vec::new();
-        write_entry(object.kind, &object.data, None, Compression::BEST, &mut entry)?;
-        if let Some((base, data)) = base
-            && let Some(delta) = delta::encode(data, &object.data)
-        {
-            let mut short = Vec::new();
-            write_entry(object.kind, &delta, Some(base), Compression::BEST, &mut short)?;
-            if short.len() < entry.len() {
-                entry = short;
-            }
+        let packed = |data: &[u8], base| {
+            let mut entry = Vec::new();
+            write_entry(object.kind, data, base, Compression::BEST, &mut entry).map(|()| Self(entry))
+        };
+        let delta = base.and_then(|(base, data)| Some((base, delta::encode(data, &object.data)?)));
+        let Some((base, delta)) = delta else { return packed(&object.data, None) };
+        let short = packed(&delta, Some(base))?;
+        // What is shorter than the names in a tree, which do not compress, needs no comparison.
+        if short.0.len() < object.data.len() / 4 {
+            return Ok(short);
         }
-        Ok(Self(entry))
+        let whole = packed(&object.data, None)?;
+        Ok(if short.0.len() < whole.0.len() { short } else { whole })
     }
 }
 

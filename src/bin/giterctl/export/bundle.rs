@@ -22,10 +22,10 @@ use giter_edge::{
         reads::Reads,
         since::{New, since},
     },
+    reconcile::ports::Objects,
 };
 
 use super::plan::{Content, Leg, Target};
-use crate::objects::GitObjects;
 
 /// Writes a bundle for these devices; how many bytes it has.
 ///
@@ -35,7 +35,7 @@ use crate::objects::GitObjects;
 /// repository cannot be read.
 pub(super) fn write(
     target: &Target<'_>,
-    objects: &GitObjects,
+    objects: &dyn Objects,
     content: Content,
     legs: &[&Leg],
     into: &mut dyn Write,
@@ -49,7 +49,7 @@ pub(super) fn write(
     Ok(into.written)
 }
 
-fn write_since(target: &Target<'_>, objects: &GitObjects, base: Oid, into: &mut Bounded<'_>) -> Result<()> {
+fn write_since(target: &Target<'_>, objects: &dyn Objects, base: Oid, into: &mut Bounded<'_>) -> Result<()> {
     let commits = commits(target, base)?;
     let subject = target.git.run(&["log", "-1", "--format=%s", &base.to_string()])?;
     header(Some((base, &subject)), &[(target.tip, target.branch.clone())], into)?;
@@ -76,7 +76,7 @@ fn commits(target: &Target<'_>, base: Oid) -> Result<Vec<Oid>> {
         .hint("let the device follow in steps: --revision REV, with an earlier commit"))
 }
 
-fn write_seed(target: &Target<'_>, objects: &GitObjects, legs: &[&Leg], into: &mut Bounded<'_>) -> Result<()> {
+fn write_seed(target: &Target<'_>, objects: &dyn Objects, legs: &[&Leg], into: &mut Bounded<'_>) -> Result<()> {
     header(None, &refs(target, legs), into)?;
     let mut names: Vec<(Oid, ObjectKind)> = Vec::new();
     for leg in legs {
@@ -90,7 +90,7 @@ fn write_seed(target: &Target<'_>, objects: &GitObjects, legs: &[&Leg], into: &m
 }
 
 /// A status's commit, its tree and its blob.
-fn status_objects(objects: &GitObjects, status: Oid, device: &DeviceId) -> Result<Vec<(Oid, ObjectKind)>> {
+fn status_objects(objects: &dyn Objects, status: Oid, device: &DeviceId) -> Result<Vec<(Oid, ObjectKind)>> {
     let lost = || Error::new(Reason::ObjectMissing, format!("the status {} of {device} is not there", status.short()));
     let tree = graph::lineage(objects, status)?.ok_or_else(lost)?.tree;
     let data = graph::tree(objects, tree)?;
@@ -123,7 +123,7 @@ fn cut(subject: &str) -> &str {
     &subject[..subject.floor_char_boundary(limits::BUNDLE_SUBJECT_BYTES)]
 }
 
-fn one(objects: &GitObjects, id: Oid, kind: ObjectKind) -> Result<Object> {
+fn one(objects: &dyn Objects, id: Oid, kind: ObjectKind) -> Result<Object> {
     pack::pick(objects, &[(id, kind)], limits::OBJECT_BYTES).next().unwrap_or_else(|| unreachable!("one is asked for"))
 }
 

@@ -28,7 +28,10 @@ use giter_edge::{
         stick::{Paper, folder_of, write_ack},
     },
     git::graph,
-    reconcile::decode::{self, GitTree},
+    reconcile::{
+        decode::{self, GitTree},
+        ports::Objects,
+    },
 };
 use indicatif::ProgressBar;
 
@@ -38,7 +41,12 @@ use self::{
     stick::{Shared, Spot, Stick},
     view::{File, Report},
 };
-use crate::{charter, git::Git, objects::GitObjects, repository, statuses};
+use crate::{
+    charter,
+    git::Git,
+    objects::{GitObjects, Remembered},
+    repository, statuses,
+};
 
 /// Writes specs for devices to a stick
 #[derive(clap::Args)]
@@ -165,6 +173,7 @@ impl Export<'_> {
         let (next, files) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
         let work = || -> Result<()> {
             let objects = GitObjects::of(self.target.git)?;
+            let objects = Remembered::of(&objects, limits::EXPORT_BYTES);
             while let Some(bundle) = self.bundles.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let file = self.write_one(bundle, &objects);
                 files.lock().unwrap_or_else(PoisonError::into_inner).push(file);
@@ -185,7 +194,7 @@ impl Export<'_> {
         Ok(files)
     }
 
-    fn write_one(&self, Bundle { content, legs }: &Bundle, objects: &GitObjects) -> File {
+    fn write_one(&self, Bundle { content, legs }: &Bundle, objects: &dyn Objects) -> File {
         let of: Vec<&Leg> = legs.iter().map(|leg| &self.legs[*leg]).collect();
         let spot = match of[..] {
             [leg] => Paper::Specs.place(self.folder, &leg.device).into(),
