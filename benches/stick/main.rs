@@ -170,7 +170,21 @@ fn gits_loop(exchange: &Exchange, dir: &Path, legs: &[(usize, Oid)]) -> Result<D
 fn gits_bundle(exchange: &Exchange, dir: &Path, name: &str, base: Oid) -> Result<u64> {
     let (file, wanted) = (dir.join("git.bundle"), dir.join("wanted"));
     let path = file.display().to_string();
-    git(&exchange.hub(), ["-c", "pack.compression=9", "bundle", "create", "-q", &path, name, &format!("^{base}")])?;
+    git(
+        &exchange.hub(),
+        [
+            "-c",
+            "pack.compression=9",
+            "-c",
+            "pack.useBitmaps=false",
+            "bundle",
+            "create",
+            "-q",
+            &path,
+            name,
+            &format!("^{base}"),
+        ],
+    )?;
     let bundle = fs::read(file)?;
     let header = bundle.windows(6).position(|bytes| bytes == b"\n\nPACK").ok_or("git's bundle has no pack")? + 2;
     fs::write(&wanted, format!("{name}\n^{base}\n"))?;
@@ -184,7 +198,13 @@ fn gits_bundle(exchange: &Exchange, dir: &Path, name: &str, base: Oid) -> Result
         "--thin",
         "--stdout",
     ]);
-    command.args(["--delta-base-offset", "--no-reuse-delta", "--no-reuse-object", "--window=250"]);
+    command.args([
+        "--delta-base-offset",
+        "--no-reuse-delta",
+        "--no-reuse-object",
+        "--no-use-bitmap-index",
+        "--window=250",
+    ]);
     let pack = run(command.stdin(fs::File::open(wanted)?))?.stdout;
     Ok(bundle.len().min(header + pack.len()) as u64)
 }

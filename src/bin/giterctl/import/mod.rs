@@ -186,7 +186,8 @@ impl<'a> Import<'a> {
             Verdict::New { count, gone } => {
                 let commit = brought.tip;
                 self.change(name, old, brought)?;
-                Answer::New { count, gone, commit, last }
+                let (sequence, revision) = last.map(|status| (status.sequence, status.observed_revision)).unzip();
+                Answer::New { count, gone, commit, sequence, revision: revision.flatten() }
             }
         })
     }

@@ -1,7 +1,7 @@
 //! What became of each file.
 
 use giter_edge::{
-    api::{DeviceId, DeviceStatus, Error, Exit, Oid, Reason, Result, limits},
+    api::{DeviceId, Error, Exit, Oid, Reason, Result, limits},
     cli::{self, Output},
     codec::{stick::Paper, yaml},
 };
@@ -12,7 +12,7 @@ use super::stick::Found;
 /// What became of a file.
 pub(super) enum Answer {
     /// So many statuses are new, and take the place of so many.
-    New { count: usize, gone: usize, commit: Oid, last: Option<DeviceStatus> },
+    New { count: usize, gone: usize, commit: Oid, sequence: Option<u64>, revision: Option<Oid> },
     /// There is nothing new in it, perhaps for a reason.
     Known(Option<String>),
     /// The device asks to be enrolled.
@@ -70,11 +70,11 @@ impl Row {
             is_request: found.paper == Paper::Request,
         };
         match answer {
-            Answer::New { count, gone, commit, last } => {
+            Answer::New { count, gone, commit, sequence, revision } => {
                 (row.result, row.statuses, row.replaced) = ("New", count, gone);
                 row.commit = Some(commit.to_string());
-                row.sequence = last.as_ref().map(|status| status.sequence);
-                row.observed_revision = last.and_then(|status| Some(status.observed_revision?.to_string()));
+                row.sequence = sequence;
+                row.observed_revision = revision.map(|revision| revision.to_string());
                 row.message =
                     (gone > 0).then(|| format!("the device began again, in the place of {gone} that the hub had"));
             }
