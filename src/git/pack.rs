@@ -109,7 +109,7 @@ impl Tight {
         let delta = base.and_then(|(base, data)| Some((base, delta::encode(data, &object.data)?)));
         let Some((base, delta)) = delta else { return packed(&object.data, None) };
         let short = packed(&delta, Some(base))?;
-        // What is shorter than the names in a tree, which do not compress, needs no comparison.
+        // No object of the sort that is packed here compresses to less.
         if short.0.len() < object.data.len() / 4 {
             return Ok(short);
         }

@@ -88,8 +88,8 @@ impl Walk<'_> {
             }
             let before = base.map(|base| graph::tree(self.objects, base).map(|data| (base, data))).transpose()?;
             let before = before.iter().flat_map(|(base, data)| graph::entries(*base, data));
-            let entry = |entry: Result<Entry<'_>>| entry.map(|Entry { name, id, kind }| (name.to_vec(), (id, kind)));
-            let before = before.map(entry).collect::<Result<HashMap<_, _>>>()?;
+            let before = before.map(|entry| entry.map(|Entry { name, id, kind }| (name, (id, kind))));
+            let before = before.collect::<Result<HashMap<_, _>>>()?;
             for entry in graph::entries(tree, &graph::tree(self.objects, tree)?) {
                 let Entry { name, id, kind } = entry?;
                 let base = before.get(name).filter(|(_, before)| *before == kind).map(|(base, _)| *base);
