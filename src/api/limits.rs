@@ -12,6 +12,14 @@ pub const PACK_OBJECTS: usize = 131_072;
 pub const PACK_UNPACKED_BYTES: u64 = 4 << 30;
 /// Most bytes that one chain of deltas holds in memory while it is resolved; a link of it counts as 4 KiB at least.
 pub const DELTA_CHAIN_BYTES: u64 = 32 << 20;
+/// Most bytes of objects that an export keeps in memory, for each bundle that is made at a time.
+pub const EXPORT_BYTES: usize = 16 << 20;
+/// Longest part of a commit's subject in a bundle's header, in bytes.
+pub const BUNDLE_SUBJECT_BYTES: usize = 60;
+/// Most places of an object that are looked at to make a delta on it, evenly spread over a longer one.
+pub const DELTA_BLOCKS: usize = 1 << 16;
+/// Most places with the same beginning that are compared to find the longest run for a delta.
+pub const DELTA_PROBES: usize = 32;
 /// Largest single git object held in memory, in bytes after inflation.
 pub const OBJECT_BYTES: usize = 4 << 20;
 /// Largest commit object that is verified, in bytes.
@@ -94,6 +102,18 @@ pub const OUTBOX_STATUSES: usize = 512;
 pub const OUTBOX_BYTES: usize = 1 << 20;
 /// Most requests for enrolment that are read from one stick.
 pub const STICK_REQUESTS: usize = 1024;
+/// Largest bundle with a request for enrolment, in bytes.
+pub const REQUEST_BUNDLE_BYTES: u64 = 64 << 10;
+/// Largest receipt of a device for people, in bytes.
+pub const RECEIPT_BYTES: u64 = 16 << 10;
+/// Most lines of a receipt that are shown.
+pub const RECEIPT_LINES: usize = 8;
+/// Most names on one stick that an import looks at.
+pub const STICK_FILES: usize = 65_536;
+/// Most bytes of one device's statuses that are taken from a stick at once, uncompressed.
+pub const STATUSES_BYTES: usize = 16 << 20;
+/// Most bytes of statuses that one import takes, uncompressed.
+pub const IMPORT_BYTES: usize = 64 << 20;
 /// Keys of one device, of each sort.
 pub const DEVICE_KEYS: usize = 16;
 /// Most requests that wait at a hub for an answer.

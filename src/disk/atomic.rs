@@ -64,6 +64,34 @@ pub fn create(folder: impl AsFd, name: &str, bytes: &[u8], access: Access) -> io
     Ok(fs::fsync(&folder)?)
 }
 
+/// Prepares the file `name`, which does not count before [`adopt`]. For many files at once: whoever calls syncs the file
+/// system after the last was prepared, and again after the last was adopted.
+///
+/// # Errors
+///
+/// Those of the system calls, and of `fill`.
+pub fn prepare(
+    folder: impl AsFd,
+    name: &str,
+    access: impl Into<Option<Access>>,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
+    let temporary = temporary_name(name);
+    fill_new(&folder, &temporary, access.into(), fill).map(drop).inspect_err(|_| {
+        // The first error counts; what stays behind goes with the next attempt.
+        let _ = fs::unlinkat(&folder, &temporary, AtFlags::empty());
+    })
+}
+
+/// Lets the file `name` that was prepared take the place of what has that name.
+///
+/// # Errors
+///
+/// Those of the system calls.
+pub fn adopt(folder: impl AsFd, name: &str) -> io::Result<()> {
+    Ok(fs::renameat(&folder, temporary_name(name), &folder, name)?)
+}
+
 /// The name under which `name` is prepared.
 pub fn temporary_name(name: &str) -> String {
     format!(".{name}.giter-tmp")
@@ -75,24 +103,34 @@ pub fn is_temporary(path: &str) -> bool {
 }
 
 fn write_new(folder: impl AsFd, name: &str, bytes: &[u8], access: Option<Access>) -> io::Result<()> {
+    fill_new(folder, name, access, |file| file.write_all(bytes))?.sync_all()
+}
+
+fn fill_new(
+    folder: impl AsFd,
+    name: &str,
+    access: Option<Access>,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<File> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let private = Mode::from_raw_mode(0o600);
-    let opened = match fs::openat(&folder, name, flags, private) {
+    // Nobody else's before it is known whose it is to be.
+    let mode = Mode::from_raw_mode(if access.is_some() { 0o600 } else { 0o644 });
+    let opened = match fs::openat(&folder, name, flags, mode) {
         Err(Errno::EXIST) => {
             fs::unlinkat(&folder, name, AtFlags::empty())?;
-            fs::openat(&folder, name, flags, private)?
+            fs::openat(&folder, name, flags, mode)?
         }
         other => other?,
     };
     let mut file = File::from(opened);
-    file.write_all(bytes)?;
+    fill(&mut file)?;
     if let Some(access) = access {
         if access.uid.is_some() || access.gid.is_some() {
             fs::fchown(&file, access.uid.map(Uid::from_raw), access.gid.map(Gid::from_raw))?;
         }
         fs::fchmod(&file, Mode::from_raw_mode(access.mode))?;
     }
-    file.sync_all()
+    Ok(file)
 }
 
 #[cfg(test)]
@@ -128,6 +166,20 @@ mod tests {
         symlink("nowhere", dir.path().join("link")).unwrap();
         assert!(create(&folder, "link", b"third", Access::PRIVATE).is_err());
         assert_eq!(dir.path().read_dir().unwrap().count(), 2);
+    }
+
+    #[test]
+    fn what_is_prepared_counts_once_it_is_adopted() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = File::open(dir.path()).unwrap();
+        let path = dir.path().join("motd");
+        std::fs::write(&path, "old").unwrap();
+        prepare(&folder, "motd", None, |file| file.write_all(b"new")).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        adopt(&folder, "motd").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        prepare(&folder, "motd", None, |_| Err(io::ErrorKind::StorageFull.into())).unwrap_err();
+        assert_eq!(dir.path().read_dir().unwrap().count(), 1);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //!      ^                                        |
 //!      +--------------- reads::Reads -----------+     (what the device reads of a tip, as one pack)
 //!
+//! since -> delta -> pack::Tight              what commits bring to one who has another, in few bytes
 //! seal --status--> commit                   the signed status
 //! enrolment -----> commit --> bundle        the signed request of a device that asks to be enrolled
 //! outbox --------------------> bundle        the statuses that wait for sticks
@@ -18,6 +19,7 @@
 pub mod bundle;
 pub mod commit;
 mod convert;
+pub mod delta;
 pub mod enrolment;
 pub mod fetch;
 pub mod graph;
@@ -29,6 +31,7 @@ pub mod push;
 pub mod reads;
 pub mod repository;
 pub mod seal;
+pub mod since;
 pub mod store;
 pub(crate) mod wire;
 

@@ -1,8 +1,8 @@
-//! Packs that go out: objects as they are, without deltas, in git's pack format version 2 (gitformat-pack(5)); and how
-//! one that was written here is read again.
+//! Packs that go out, in git's pack format version 2 (gitformat-pack(5)): objects as they are; in a bundle, where each byte
+//! is carried, as deltas too, on what the other side has. And how one that was written here is read again.
 //!
 //! ```text
-//! "PACK" 2 count | kind and size, zlib | kind and size, zlib | ... | SHA-1 over all before it
+//! "PACK" 2 count | kind and size, zlib | kind and size, base, zlib | ... | SHA-1 over all before it
 //! ```
 
 use std::{
@@ -15,9 +15,9 @@ use gix::{
     objs::Data,
     zlib::{Compression, Inflate, Status},
 };
-use gix_pack::data::{self, Version, header, input::Entry};
+use gix_pack::data::{self, Version, entry::Header, header, input::Entry};
 
-use super::convert;
+use super::{convert, delta};
 use crate::{
     api::{Error, Oid, Reason, Result},
     reconcile::ports::{NewObject, Object, ObjectKind, Objects},
@@ -110,6 +110,72 @@ pub fn pick<'a>(
     })
 }
 
+/// What becomes an entry of a pack.
+pub trait Packed {
+    /// Writes the entry.
+    ///
+    /// # Errors
+    ///
+    /// `Bug` if it cannot be compressed.
+    fn write_to(&self, pack: &mut Vec<u8>) -> Result<()>;
+}
+
+impl<O: Borrow<Object>> Packed for O {
+    fn write_to(&self, pack: &mut Vec<u8>) -> Result<()> {
+        let object = self.borrow();
+        write_entry(object.kind, &object.data, None, Compression::DEFAULT, pack)
+    }
+}
+
+/// An object in as few bytes as can be: compressed at length, and a delta where that is shorter.
+pub struct Tight(Vec<u8>);
+
+impl Tight {
+    /// The object whole, or as a delta on another one of its kind that whoever reads the pack has.
+    ///
+    /// # Errors
+    ///
+    /// `Bug` if it cannot be compressed.
+    pub fn new(object: &Object, base: Option<(Oid, &[u8])>) -> Result<Self> {
+        let packed = |data: &[u8], base| {
+            let mut entry = Vec::new();
+            write_entry(object.kind, data, base, Compression::BEST, &mut entry).map(|()| Self(entry))
+        };
+        let delta = base.and_then(|(base, data)| Some((base, delta::encode(data, &object.data)?)));
+        let Some((base, delta)) = delta else { return packed(&object.data, None) };
+        let short = packed(&delta, Some(base))?;
+        // No object of the sort that is packed here compresses to less.
+        if short.0.len() < object.data.len() / 4 {
+            return Ok(short);
+        }
+        let whole = packed(&object.data, None)?;
+        Ok(if short.0.len() < whole.0.len() { short } else { whole })
+    }
+}
+
+impl Packed for Tight {
+    fn write_to(&self, pack: &mut Vec<u8>) -> Result<()> {
+        pack.extend_from_slice(&self.0);
+        Ok(())
+    }
+}
+
+/// Writes an object of this kind, or a delta on another one.
+fn write_entry(
+    kind: ObjectKind,
+    data: &[u8],
+    base: Option<Oid>,
+    compression: Compression,
+    pack: &mut Vec<u8>,
+) -> Result<()> {
+    let data = Data { kind: kind.into(), object_hash: HashKind::Sha1, data };
+    let entry = Entry::from_data_obj(&data, 0, compression).map_err(broken)?;
+    let header = base.map_or(entry.header, |base| Header::RefDelta { base_id: base.into() });
+    header.write_to(entry.decompressed_size, pack).map_err(broken)?;
+    pack.extend_from_slice(entry.compressed.as_deref().unwrap_or_default());
+    Ok(())
+}
+
 /// A pack as a reader: holds one object at a time.
 ///
 /// An error of the objects is the reader's, wrapped in [`io::Error::other`]; [`unwrap`] brings it back.
@@ -121,7 +187,7 @@ pub struct Stream<I> {
     at: usize,
 }
 
-impl<O: Borrow<Object>, I: Iterator<Item = Result<O>>> Stream<I> {
+impl<O: Packed, I: Iterator<Item = Result<O>>> Stream<I> {
     /// A pack of `count` objects, which `objects` yields.
     ///
     /// # Errors
@@ -145,12 +211,8 @@ impl<O: Borrow<Object>, I: Iterator<Item = Result<O>>> Stream<I> {
             return Ok(());
         }
         let object = self.objects.next().ok_or_else(|| Error::new(Reason::Bug, "a pack has too few objects"))??;
-        let object = object.borrow();
         self.left -= 1;
-        let data = Data { kind: object.kind.into(), object_hash: HashKind::Sha1, data: &object.data };
-        let entry = Entry::from_data_obj(&data, 0, Compression::DEFAULT).map_err(broken)?;
-        entry.header.write_to(entry.decompressed_size, &mut self.ready).map_err(broken)?;
-        self.ready.extend_from_slice(entry.compressed.as_deref().unwrap_or_default());
+        object.write_to(&mut self.ready)?;
         if let Some(hash) = &mut self.hash {
             hash.update(&self.ready);
         }
@@ -158,7 +220,7 @@ impl<O: Borrow<Object>, I: Iterator<Item = Result<O>>> Stream<I> {
     }
 }
 
-impl<O: Borrow<Object>, I: Iterator<Item = Result<O>>> Read for Stream<I> {
+impl<O: Packed, I: Iterator<Item = Result<O>>> Read for Stream<I> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.at == self.ready.len() {
             self.refill().map_err(io::Error::other)?;

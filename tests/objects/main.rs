@@ -4,6 +4,7 @@
 mod support;
 
 mod damage;
+mod deltas;
 mod file_link;
 mod gather;
 mod hostile;

@@ -5,12 +5,15 @@
 //! known here. A chain costs 20 bytes for each status; the statuses themselves are read one at a time.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fmt::{self, Display},
 };
 
 use giter_edge::{
-    api::{DeviceStatus, Error, Oid, Reason, Result, limits, object::ObjectKind},
+    api::{
+        DeviceStatus, Error, Oid, Reason, Result, limits,
+        object::{NewObject, Object, ObjectKind},
+    },
     codec::commit,
     git::commit::object,
 };
@@ -56,6 +59,8 @@ pub(crate) struct Chain {
 /// Reads chains and what they hold.
 pub(crate) struct Reader {
     batch: Batch,
+    /// What is not in the repository yet.
+    brought: HashMap<Oid, Object>,
 }
 
 /// One status commit.
@@ -91,7 +96,17 @@ impl Reader {
     ///
     /// `GitNotFound`.
     pub(crate) fn of(git: &Git) -> Result<Self> {
-        Ok(Self { batch: git.batch()? })
+        Ok(Self { batch: git.batch()?, brought: HashMap::new() })
+    }
+
+    /// Sees these objects too, in the place of those that it saw by the last call of this.
+    pub(crate) fn bring(&mut self, objects: &[NewObject]) {
+        self.brought = objects.iter().map(|new| (new.id, new.object.clone())).collect();
+    }
+
+    /// Whether an object is seen only because it was brought.
+    pub(crate) fn is_brought(&self, id: Oid) -> bool {
+        self.brought.contains_key(&id)
     }
 
     /// The chain that ends at a commit. It ends early at a commit that cannot be read, which is its last.
@@ -196,6 +211,9 @@ impl Reader {
     ///
     /// `GitFailed`.
     pub(crate) fn object(&mut self, id: Oid, kind: ObjectKind, limit: usize) -> Result<Result<Vec<u8>, Flaw>> {
+        if let Some(object) = self.brought.get(&id).filter(|object| object.kind == kind && object.data.len() <= limit) {
+            return Ok(Ok(object.data.clone()));
+        }
         let Some(bytes) = self.batch.read(&id.to_string(), limit)? else {
             let what = format!("the {kind:?} {} is not in this repository, or too large", id.short()).to_lowercase();
             return Ok(Err(flaw(Reason::ObjectMissing, what)));

@@ -84,6 +84,28 @@ impl Git {
         said(&output).map_err(|words| self.failed(args, words))
     }
 
+    /// Hands on what git prints when it reads these few bytes, which it has to read before it prints.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Git::run`] and of `into`.
+    pub(crate) fn stream(
+        &self,
+        args: &[&str],
+        input: &[u8],
+        into: impl FnOnce(&mut dyn Read) -> Result<()>,
+    ) -> Result<()> {
+        let mut command = self.command();
+        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(not_started)?;
+        let _ = child.stdin.take().map(|mut stdin| stdin.write_all(input));
+        // Dropped before git is waited for: it stops where nobody reads on.
+        let handed = child.stdout.take().map_or(Ok(()), |mut stdout| into(&mut stdout));
+        let output = child.wait_with_output().map_err(not_started)?;
+        handed?;
+        said(&output).map(drop).map_err(|words| self.failed(args, words))
+    }
+
     /// What git prints, or its last words where it says no.
     ///
     /// # Errors
@@ -91,6 +113,17 @@ impl Git {
     /// `GitNotFound`.
     pub(crate) fn ask(&self, args: &[&str]) -> Result<Result<String, String>> {
         Ok(said(&self.output(args)?))
+    }
+
+    /// All that git says, whether it succeeds or not.
+    ///
+    /// # Errors
+    ///
+    /// `GitNotFound`.
+    pub(crate) fn say(&self, args: &[&str]) -> Result<Said> {
+        let output = self.output(args)?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok(Said { is_good: output.status.success(), stdout: text(&output.stdout), stderr: text(&output.stderr) })
     }
 
     /// A process that answers for objects by name.
@@ -130,6 +163,21 @@ impl Git {
             command.env_remove("GIT_OBJECT_DIRECTORY");
         }
         command
+    }
+}
+
+/// What git said.
+pub(crate) struct Said {
+    /// Whether it succeeded.
+    pub(crate) is_good: bool,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Said {
+    /// Its last words.
+    pub(crate) fn words(&self) -> String {
+        last_words(self.stderr.as_bytes())
     }
 }
 

@@ -11,10 +11,12 @@ mod commit;
 mod decode;
 mod demo;
 mod devices;
+mod export;
 mod get;
 mod git;
 mod history;
 mod hook;
+mod import;
 mod init;
 mod keys;
 mod layout;
@@ -26,6 +28,7 @@ mod resets;
 mod roots;
 mod serve;
 mod sign;
+mod statuses;
 mod statusfile;
 mod trust;
 mod verify;
@@ -74,6 +77,8 @@ enum Verb {
     AuthorizedKeys(authorized_keys::Args),
     Decode(decode::Args),
     Trust(trust::Args),
+    Export(export::Args),
+    Import(import::Args),
     Demo(demo::Args),
 }
 
@@ -103,6 +108,8 @@ fn run(Cli { repo, output, verb }: Cli) -> Result<Exit> {
         Verb::AuthorizedKeys(args) => authorized_keys::run(args),
         Verb::Decode(args) => decode::run(args, output),
         Verb::Trust(args) => trust::run(args, &repo, output),
+        Verb::Export(args) => export::run(args, &repo, output),
+        Verb::Import(args) => import::run(args, &repo, output),
         Verb::Demo(args) => demo::run(args),
     }
 }

@@ -1,6 +1,6 @@
 //! A repository's objects, as the device's own code reads them: each is hashed again.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::HashMap};
 
 use giter_edge::{
     api::{
@@ -26,6 +26,48 @@ impl GitObjects {
     /// `GitNotFound`.
     pub(crate) fn of(git: &Git) -> Result<Self> {
         Ok(Self { batch: RefCell::new(git.batch()?) })
+    }
+}
+
+/// Objects that are read again and again, kept up to a bound; past it, all are forgotten, and those needed are read anew.
+pub(crate) struct Remembered<'a> {
+    beneath: &'a GitObjects,
+    most: usize,
+    kept: RefCell<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    objects: HashMap<Oid, Object>,
+    bytes: usize,
+}
+
+impl<'a> Remembered<'a> {
+    /// At most so many bytes of them.
+    pub(crate) fn of(beneath: &'a GitObjects, most: usize) -> Self {
+        Self { beneath, most, kept: RefCell::default() }
+    }
+}
+
+impl Objects for Remembered<'_> {
+    fn read(&self, id: Oid, limit: usize) -> Result<Option<Object>> {
+        if let Some(object) = self.kept.borrow().objects.get(&id).filter(|object| object.data.len() <= limit) {
+            return Ok(Some(object.clone()));
+        }
+        let read = self.beneath.read(id, limit)?;
+        if let Some(object) = &read {
+            let kept = &mut *self.kept.borrow_mut();
+            if kept.bytes + object.data.len() > self.most {
+                *kept = Kept::default();
+            }
+            kept.bytes += object.data.len();
+            kept.objects.insert(id, object.clone());
+        }
+        Ok(read)
+    }
+
+    fn has(&self, id: Oid) -> Result<bool> {
+        Ok(self.kept.borrow().objects.contains_key(&id) || self.beneath.has(id)?)
     }
 }
 

@@ -8,7 +8,7 @@ mod card;
 mod list;
 mod manifest;
 mod publish;
-mod request;
+pub(crate) mod request;
 mod source;
 
 use std::{

@@ -14,7 +14,7 @@ mod login;
 mod push;
 mod report;
 mod review;
-mod status;
+pub(crate) mod status;
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! A device's status ref: the steps 1 to 5 of `giterctl verify`, when they are pushed.
+//! A device's status ref: the steps 1 to 5 of `giterctl verify`, when they are pushed, or carried by a stick.
 
 use giter_edge::{
     api::{DeviceId, Error, Oid, Reason, Result, limits},
@@ -32,27 +32,45 @@ pub(super) fn judge(hub: &Hub<'_>, update: &Update, device: &DeviceId) -> Result
     let own = keys(hub, device)?;
     let mut reader = Reader::of(hub.git)?;
     let commits = commits(&mut reader, update, new)?;
+    prove(&mut reader, device, own, update.old, commits, hub.now)?;
+    Ok(Brings::Little)
+}
+
+/// Proves that a device's statuses, the newest first, are its own and go on after one that was let in before.
+///
+/// # Errors
+///
+/// The reason of the first commit that is not the device's next status.
+pub(crate) fn prove(
+    reader: &mut Reader,
+    device: &DeviceId,
+    own: Keyring,
+    after: Option<Oid>,
+    commits: Vec<Oid>,
+    now: i64,
+) -> Result<()> {
     let fleet = Keyring::default();
     let mut audit = Audit::new(device.as_str(), own.clone(), &fleet, None);
-    if let Some(old) = update.old {
-        for witness in reader.last(old, limits::STATUS_WITNESSES)?.into_iter().rev() {
+    if let Some(after) = after {
+        for witness in reader.last(after, limits::STATUS_WITNESSES)?.into_iter().rev() {
             if let Ok(entry) = reader.entry(witness)? {
                 audit.remember(&entry)?;
             }
         }
     }
+    let newest = commits.first().copied();
     for commit in commits.into_iter().rev() {
         audit.take(commit, reader.entry(commit)?, None)?;
     }
     let record = audit.finish();
     check(device, &record.findings)?;
     // The record's own dates may all be old.
-    match record.key.map(|key| (key, own.judge(&key, sshsig::GIT, hub.now))) {
-        Some((key, Err(distrust))) => {
-            let what = format!("commit {} is signed by {key}, which counts no more today", new.short());
+    match (newest, record.key.map(|key| (key, own.judge(&key, sshsig::GIT, now)))) {
+        (Some(newest), Some((key, Err(distrust)))) => {
+            let what = format!("commit {} is signed by {key}, which counts no more today", newest.short());
             Err(Error::new(distrust.reason(), what).hint(format!("let a publisher give {device} a new key")))
         }
-        _ => Ok(Brings::Little),
+        _ => Ok(()),
     }
 }
 
@@ -61,11 +79,16 @@ fn keys(hub: &Hub<'_>, device: &DeviceId) -> Result<Keyring> {
     let says = hub.device(device)?;
     let keys = says.map(|says| status_keys(device, &says)).transpose()?.unwrap_or_default();
     if keys.signers().is_empty() {
-        let what = format!("no resource of kind Device in specs/{device} names a status key");
-        return Err(Error::new(Reason::DeviceNotApproved, what)
-            .hint(format!("let a publisher approve the device: giterctl approve {device}")));
+        return Err(not_approved(device));
     }
     Ok(keys)
+}
+
+/// The error where the exchange names no key of a device.
+pub(crate) fn not_approved(device: &DeviceId) -> Error {
+    let what = format!("no resource of kind Device in specs/{device} names a status key");
+    Error::new(Reason::DeviceNotApproved, what)
+        .hint(format!("let a publisher approve the device: giterctl approve {device}"))
 }
 
 /// The new commits, the newest first. They go on from the last status; or from the one before it, where both the last

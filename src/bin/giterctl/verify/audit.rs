@@ -370,7 +370,7 @@ fn unproven(what: String) -> Wrong {
 }
 
 /// The key that signed a status.
-fn signer(entry: &Entry) -> Result<PublicKey, Wrong> {
+pub(crate) fn signer(entry: &Entry) -> Result<PublicKey, Wrong> {
     let seal = commit::seal(&entry.data).map_err(|why| (Reason::BadSignature, why.into()))?;
     let seal = seal.ok_or_else(|| (Reason::UnsignedCommit, "it is not signed".into()))?;
     sshsig::verify(&seal.armour, sshsig::GIT, &seal.payload).map_err(|error| {
