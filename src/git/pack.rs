@@ -12,10 +12,12 @@ use std::{
 
 use gix::{
     hash::{Hasher, Kind as HashKind, hasher},
-    objs::Data,
-    zlib::{Compression, Inflate, Status},
+    zlib::{
+        Compression, Inflate, Status,
+        stream::deflate::{Compress, FlushCompress},
+    },
 };
-use gix_pack::data::{self, Version, entry::Header, header, input::Entry};
+use gix_pack::data::{self, Version, entry::Header, header};
 
 use super::{convert, delta};
 use crate::{
@@ -117,63 +119,78 @@ pub trait Packed {
     /// # Errors
     ///
     /// `Bug` if it cannot be compressed.
-    fn write_to(&self, pack: &mut Vec<u8>) -> Result<()>;
+    fn write_to(&self, pack: &mut Vec<u8>, deflate: &mut Deflate) -> Result<()>;
 }
 
 impl<O: Borrow<Object>> Packed for O {
-    fn write_to(&self, pack: &mut Vec<u8>) -> Result<()> {
+    fn write_to(&self, pack: &mut Vec<u8>, deflate: &mut Deflate) -> Result<()> {
         let object = self.borrow();
-        write_entry(object.kind, &object.data, None, Compression::DEFAULT, pack)
+        deflate.write_entry(header_of(object.kind), &object.data, pack)
     }
 }
 
-/// An object in as few bytes as can be: compressed at length, and a delta where that is shorter.
-pub struct Tight(Vec<u8>);
-
-impl Tight {
-    /// The object whole, or as a delta on another one of its kind that whoever reads the pack has.
-    ///
-    /// # Errors
-    ///
-    /// `Bug` if it cannot be compressed.
-    pub fn new(object: &Object, base: Option<(Oid, &[u8])>) -> Result<Self> {
-        let packed = |data: &[u8], base| {
-            let mut entry = Vec::new();
-            write_entry(object.kind, data, base, Compression::BEST, &mut entry).map(|()| Self(entry))
-        };
-        let delta = base.and_then(|(base, data)| Some((base, delta::encode(data, &object.data)?)));
-        let Some((base, delta)) = delta else { return packed(&object.data, None) };
-        let short = packed(&delta, Some(base))?;
-        // No object of the sort that is packed here compresses to less.
-        if short.0.len() < object.data.len() / 4 {
-            return Ok(short);
-        }
-        let whole = packed(&object.data, None)?;
-        Ok(if short.0.len() < whole.0.len() { short } else { whole })
-    }
+/// An object that goes as a delta on another one of its kind, which whoever reads the pack has, where that is shorter.
+pub struct Tight {
+    /// The object.
+    pub object: Object,
+    /// The other one.
+    pub base: Option<(Oid, Object)>,
 }
 
 impl Packed for Tight {
-    fn write_to(&self, pack: &mut Vec<u8>) -> Result<()> {
-        pack.extend_from_slice(&self.0);
+    fn write_to(&self, pack: &mut Vec<u8>, deflate: &mut Deflate) -> Result<()> {
+        let Self { object, base } = self;
+        let start = pack.len();
+        let delta = base.as_ref().and_then(|(id, base)| Some((*id, delta::encode(&base.data, &object.data)?)));
+        if let Some((base, delta)) = delta {
+            deflate.write_entry(Header::RefDelta { base_id: base.into() }, &delta, pack)?;
+            // No object of the sort that is packed here compresses to less.
+            if pack.len() - start < object.data.len() / 4 {
+                return Ok(());
+            }
+        }
+        let short = pack.split_off(start);
+        object.write_to(pack, deflate)?;
+        if !short.is_empty() && short.len() <= pack.len() - start {
+            pack.truncate(start);
+            pack.extend_from_slice(&short);
+        }
         Ok(())
     }
 }
 
-/// Writes an object of this kind, or a delta on another one.
-fn write_entry(
-    kind: ObjectKind,
-    data: &[u8],
-    base: Option<Oid>,
-    compression: Compression,
-    pack: &mut Vec<u8>,
-) -> Result<()> {
-    let data = Data { kind: kind.into(), object_hash: HashKind::Sha1, data };
-    let entry = Entry::from_data_obj(&data, 0, compression).map_err(broken)?;
-    let header = base.map_or(entry.header, |base| Header::RefDelta { base_id: base.into() });
-    header.write_to(entry.decompressed_size, pack).map_err(broken)?;
-    pack.extend_from_slice(entry.compressed.as_deref().unwrap_or_default());
-    Ok(())
+/// The state of a compressor, which is large, and is made once for a whole pack.
+pub struct Deflate(Compress);
+
+impl Deflate {
+    /// Writes an object of this kind, or a delta.
+    fn write_entry(&mut self, header: Header, data: &[u8], pack: &mut Vec<u8>) -> Result<()> {
+        const ROOM: usize = 16 << 10;
+        header.write_to(data.len() as u64, pack).map_err(broken)?;
+        self.0.reset();
+        let mut left = data;
+        loop {
+            let (start, taken, made) = (pack.len(), self.0.total_in(), self.0.total_out());
+            pack.resize(start + left.len().clamp(64, ROOM), 0);
+            let status = self.0.compress(left, &mut pack[start..], FlushCompress::Finish).map_err(broken)?;
+            let (taken, made) = (self.0.total_in() - taken, self.0.total_out() - made);
+            pack.truncate(start + made as usize);
+            left = &left[taken as usize..];
+            match status {
+                Status::StreamEnd => return Ok(()),
+                _ if taken + made == 0 => return Err(Error::new(Reason::Bug, "a pack entry cannot be compressed")),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn header_of(kind: ObjectKind) -> Header {
+    match kind {
+        ObjectKind::Commit => Header::Commit,
+        ObjectKind::Tree => Header::Tree,
+        ObjectKind::Blob => Header::Blob,
+    }
 }
 
 /// A pack as a reader: holds one object at a time.
@@ -183,6 +200,7 @@ pub struct Stream<I> {
     objects: I,
     left: u32,
     hash: Option<Hasher>,
+    deflate: Deflate,
     ready: Vec<u8>,
     at: usize,
 }
@@ -194,11 +212,24 @@ impl<O: Packed, I: Iterator<Item = Result<O>>> Stream<I> {
     ///
     /// `Bug` if there are more than 2^32 of them.
     pub fn new(count: usize, objects: I) -> Result<Self> {
+        Self::compressed(Compression::DEFAULT, count, objects)
+    }
+
+    /// The same in as few bytes as can be, which takes longer.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Stream::new`].
+    pub fn tight(count: usize, objects: I) -> Result<Self> {
+        Self::compressed(Compression::BEST, count, objects)
+    }
+
+    fn compressed(compression: Compression, count: usize, objects: I) -> Result<Self> {
         let left = u32::try_from(count).map_err(|e| Error::new(Reason::Bug, "cannot count a pack").caused_by(e))?;
         let ready = header::encode(Version::V2, left).to_vec();
         let mut hash = hasher(HashKind::Sha1);
         hash.update(&ready);
-        Ok(Self { objects, left, hash: Some(hash), ready, at: 0 })
+        Ok(Self { objects, left, hash: Some(hash), deflate: Deflate(Compress::new(compression)), ready, at: 0 })
     }
 
     fn refill(&mut self) -> Result<()> {
@@ -212,7 +243,7 @@ impl<O: Packed, I: Iterator<Item = Result<O>>> Stream<I> {
         }
         let object = self.objects.next().ok_or_else(|| Error::new(Reason::Bug, "a pack has too few objects"))??;
         self.left -= 1;
-        object.write_to(&mut self.ready)?;
+        object.write_to(&mut self.ready, &mut self.deflate)?;
         if let Some(hash) = &mut self.hash {
             hash.update(&self.ready);
         }

@@ -29,7 +29,7 @@ impl Objects for Held {
 /// A pack of the entries.
 fn pack(entries: Vec<Tight>) -> Vec<u8> {
     let mut pack = Vec::new();
-    Stream::new(entries.len(), entries.into_iter().map(Ok)).unwrap().read_to_end(&mut pack).unwrap();
+    Stream::tight(entries.len(), entries.into_iter().map(Ok)).unwrap().read_to_end(&mut pack).unwrap();
     pack
 }
 
@@ -54,10 +54,11 @@ fn git_resolves_every_delta() {
     let mut entries = Vec::new();
     for (base, target) in &pairs {
         git_with(dir.path(), &["hash-object", "-w", "--stdin"], base);
-        entries.push(Tight::new(&blob(target).object, Some((blob(base).id, base))).unwrap());
+        let base = blob(base);
+        entries.push(Tight { object: blob(target).object, base: Some((base.id, base.object)) });
     }
     let thin = pack(entries);
-    let whole = pack(pairs.iter().map(|(_, target)| Tight::new(&blob(target).object, None).unwrap()).collect());
+    let whole = pack(pairs.iter().map(|(_, target)| Tight { object: blob(target).object, base: None }).collect());
     assert!(thin.len() * 3 < whole.len(), "{} bytes, and {} without deltas", thin.len(), whole.len());
     git_with(dir.path(), &["index-pack", "--stdin", "--fix-thin", "--strict"], &thin);
     for (_, target) in &pairs {
@@ -88,8 +89,7 @@ fn what_changed_places_is_no_delta_on_itself() {
     let entry = |New { id, kind, base }: &New| {
         let object = held.read(*id, usize::MAX).unwrap().unwrap();
         assert_eq!(object.kind, *kind);
-        let before = base.map(|base| held.read(base, usize::MAX).unwrap().unwrap());
-        Tight::new(&object, base.zip(before.as_ref().map(|before| &*before.data))).unwrap()
+        Tight { object, base: base.map(|base| (base, held.read(base, usize::MAX).unwrap().unwrap())) }
     };
     let dir = tempfile::tempdir().unwrap();
     git(dir.path(), &["init", "-q", "--bare", "."]);

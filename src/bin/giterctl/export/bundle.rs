@@ -56,10 +56,10 @@ fn write_since(target: &Target<'_>, objects: &dyn Objects, base: Oid, into: &mut
     let brought = since(objects, base, &commits)?;
     let entry = |New { id, kind, base }: &New| {
         let object = one(objects, *id, *kind)?;
-        let before = base.map(|base| one(objects, base, *kind)).transpose()?;
-        Tight::new(&object, base.zip(before.as_ref().map(|before| &*before.data)))
+        let base = base.map(|id| one(objects, id, *kind).map(|base| (id, base))).transpose()?;
+        Ok(Tight { object, base })
     };
-    copy(&mut Stream::new(brought.len(), brought.iter().map(entry))?, into)
+    copy(&mut Stream::tight(brought.len(), brought.iter().map(entry))?, into)
 }
 
 /// The commits that the tip reaches and the base does not.
@@ -85,8 +85,8 @@ fn write_seed(target: &Target<'_>, objects: &dyn Objects, legs: &[&Leg], into: &
             leg.heard.map(|status| status_objects(objects, status, &leg.device)).transpose()?.into_iter().flatten(),
         );
     }
-    let entries = names.iter().map(|&(id, kind)| Tight::new(&one(objects, id, kind)?, None));
-    copy(&mut Stream::new(names.len(), entries)?, into)
+    let entries = names.iter().map(|&(id, kind)| one(objects, id, kind));
+    copy(&mut Stream::tight(names.len(), entries)?, into)
 }
 
 /// A status's commit, its tree and its blob.
