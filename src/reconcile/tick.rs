@@ -411,11 +411,12 @@ impl Agent {
         let releases = self.releases();
         let specs = self.bound.as_deref().unwrap_or_default();
         let outcomes = apply::reconcile(specs, releases, &mut self.record.owned, ports.board);
+        self.unsaved |= !apply::is_same_record(&self.record.owned, &before);
+        drop(before);
         self.note(&outcomes);
         let status = self.status(ports.board.name(), sync_error.as_ref(), &outcomes, now);
         let mut tick =
             Tick { advanced, sync_error, outcomes, published: Published::Unchanged, publish_error: None, status };
-        self.unsaved |= !apply::is_same_record(&self.record.owned, &before);
         match self.publish(ports, &tick, now) {
             Ok(published) => tick.published = published,
             Err(error) => {
