@@ -78,7 +78,7 @@ fn table(board: &BoardFile) -> String {
     let leds: String =
         board.leds.iter().map(|(name, sysfs)| format!("LedEntry {{ name: {name:?}, sysfs: &{sysfs:?} }},")).collect();
     format!(
-        "BoardTable {{ name: {:?}, title: {:?}, compatible: &{compatible:?}, open: {}, lines: &[{lines}], leds: &[{leds}] }},\n",
-        board.name, board.title, board.open
+        "BoardTable {{ name: {:?}, title: {:?}, compatible: &{compatible:?}, open: {}, lines: &[{lines}], leds: &[{leds}], stick: {:?} }},\n",
+        board.name, board.title, board.open, board.stick
     )
 }

@@ -17,6 +17,8 @@ pub struct BoardTable {
     pub lines: &'static [LineEntry],
     /// Its LEDs, sorted by name.
     pub leds: &'static [LedEntry],
+    /// The LED that shows what is done with a stick, where the configuration names none.
+    pub stick: Option<&'static str>,
     /// Whether lines and LEDs that no table names are taken as the kernel names them.
     pub open: bool,
 }

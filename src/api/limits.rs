@@ -148,6 +148,12 @@ pub const CONFIG_BYTES: usize = 64 << 10;
 pub const ACCOUNTS_BYTES: usize = 1 << 20;
 /// Largest attribute file that is read from sysfs, in bytes.
 pub const SYSFS_BYTES: usize = 64 << 10;
+/// Largest table of what is mounted that is read, in bytes.
+pub const MOUNTINFO_BYTES: usize = 1 << 20;
+/// Largest message of the kernel's about a device, in bytes: four times what it has room for.
+pub const UEVENT_BYTES: usize = 8 << 10;
+/// Most disks and partitions that are looked at for sticks.
+pub const BLOCK_DEVICES: usize = 1024;
 /// Largest ledger record, in bytes.
 pub const RECORD_BYTES: usize = 512 << 10;
 /// Largest second copy of the rollback floor, in bytes.

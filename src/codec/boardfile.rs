@@ -4,6 +4,7 @@
 //! name = "example"                     # the file's stem
 //! title = "Example board"
 //! compatible = ["vendor,example"]      # device tree strings that select it
+//! stick = "ACT"                        # the LED that shows what is done with a stick
 //! open = false                         # whether the kernel's own names are taken as well
 //! [[chip]]
 //! id = "pinctrl-example"               # the GPIO chip's label, the name of its device in sysfs, or its own
@@ -41,6 +42,8 @@ pub struct BoardFile {
     pub lines: BTreeMap<String, Place>,
     /// The LEDs by name, with their names in sysfs.
     pub leds: BTreeMap<String, Vec<String>>,
+    /// The LED that shows what is done with a stick.
+    pub stick: Option<String>,
     /// Whether the kernel's own names are taken as well.
     pub open: bool,
 }
@@ -104,6 +107,7 @@ struct Raw {
     title: String,
     #[serde(default)]
     compatible: Vec<Word>,
+    stick: Option<Word>,
     #[serde(default)]
     open: bool,
     #[serde(default, rename = "chip")]
@@ -133,6 +137,9 @@ impl Raw {
         if stem.is_some_and(|stem| stem != name) {
             return misplaced(&self.name, format!("the board's name is {name:?}, its file's is not"));
         }
+        if let Some(word) = self.stick.as_ref().filter(|word| !self.led.contains_key(*word)) {
+            return misplaced(word, format!("the board has no led {}", word.get_ref()));
+        }
         let compatible = self.compatible.into_iter().map(|word| {
             let line = line_of(text, word.span().start);
             (word.into_inner(), line)
@@ -143,6 +150,7 @@ impl Raw {
             compatible: compatible.collect(),
             name: self.name.into_inner(),
             title: self.title,
+            stick: self.stick.map(Word::into_inner),
             open: self.open,
         })
     }
@@ -212,6 +220,7 @@ mod tests {
     const GOOD: &str = r#"name = "example"
 title = "Example board"
 compatible = ["vendor,example"]
+stick = "ACT"
 [[chip]]
 id = "pinctrl-example"
 lines = ["GPIO0", "", "GPIO2"]
@@ -228,6 +237,7 @@ ACT = ["ACT", "led0"]
         assert_eq!(board.lines, BTreeMap::from([line("GPIO0", 0), line("GPIO2", 2), line("PIN3", 2)]));
         assert_eq!(board.leds, BTreeMap::from([("ACT".to_owned(), vec!["ACT".to_owned(), "led0".to_owned()])]));
         assert_eq!(board.compatible, [("vendor,example".to_owned(), 3)]);
+        assert_eq!(board.stick.as_deref(), Some("ACT"));
         assert!(!board.open);
     }
 
@@ -246,14 +256,15 @@ ACT = ["ACT", "led0"]
             ("title = \"Example board\"", "titel = \"Example board\"", 2, "unknown field"),
             ("name = \"example\"", "name = \"other\"", 1, "the board's name is \"other\", its file's is not"),
             ("name = \"example\"", "name = \"Example\"", 1, "a-z, 0-9"),
-            ("\"\", \"GPIO2\"", "\"GPIO0\", \"GPIO2\"", 6, "line GPIO0 stands here twice"),
-            ("\"\", \"GPIO2\"", "3, \"GPIO2\"", 6, "invalid type"),
-            ("PIN3 = \"GPIO2\"", "PIN3 = \"GPIO9\"", 8, "no chip has a line GPIO9"),
-            ("PIN3 = \"GPIO2\"", "GPIO0 = \"GPIO2\"", 8, "line GPIO0 stands here twice"),
-            ("PIN3 = \"GPIO2\"", "PIN3 = \"GPIO2\"\nPIN3 = \"GPIO0\"", 9, "duplicate key"),
-            ("[alias]", "[[chip]]\nid = \"pinctrl-example\"\nlines = []\n[alias]", 8, "stands here twice"),
-            ("[\"ACT\", \"led0\"]", "[]", 10, "no name in sysfs"),
-            ("[\"ACT\", \"led0\"]", "[\"../../etc\"]", 10, "without '/'"),
+            ("\"\", \"GPIO2\"", "\"GPIO0\", \"GPIO2\"", 7, "line GPIO0 stands here twice"),
+            ("\"\", \"GPIO2\"", "3, \"GPIO2\"", 7, "invalid type"),
+            ("PIN3 = \"GPIO2\"", "PIN3 = \"GPIO9\"", 9, "no chip has a line GPIO9"),
+            ("PIN3 = \"GPIO2\"", "GPIO0 = \"GPIO2\"", 9, "line GPIO0 stands here twice"),
+            ("PIN3 = \"GPIO2\"", "PIN3 = \"GPIO2\"\nPIN3 = \"GPIO0\"", 10, "duplicate key"),
+            ("[alias]", "[[chip]]\nid = \"pinctrl-example\"\nlines = []\n[alias]", 9, "stands here twice"),
+            ("[\"ACT\", \"led0\"]", "[]", 11, "no name in sysfs"),
+            ("[\"ACT\", \"led0\"]", "[\"../../etc\"]", 11, "without '/'"),
+            ("stick = \"ACT\"", "stick = \"PWR\"", 4, "the board has no led PWR"),
         ];
         for (from, to, line, message) in cases {
             assert!(GOOD.contains(from), "{from}");

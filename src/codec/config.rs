@@ -14,6 +14,12 @@ use toml::de::{DeTable, DeValue};
 
 use crate::api::{DeviceId, Error, ExchangeId, Reason, Result, exchange::Policy, limits};
 
+mod values;
+
+use values::{
+    algorithms, any_duration, branch, budget, format, hold, mount_point, mounting, on_off, policy, prefix, ssh_client,
+};
+
 /// Where the configuration stands if `--config` does not say otherwise.
 pub const DEFAULT_PATH: &str = "/etc/giter/giterd.toml";
 
@@ -39,6 +45,8 @@ pub struct Config {
     pub status: Status,
     /// `files.roots`: the folders under which `File` resources may write.
     pub file_roots: Vec<PathBuf>,
+    /// `[stick]`.
+    pub stick: Stick,
     /// `led.sysfs`: the kernel's LED class.
     pub led_sysfs: PathBuf,
     /// `gpio.dev`: the folder of the `gpiochip` devices.
@@ -152,6 +160,36 @@ pub enum Format {
     Yaml,
 }
 
+/// `[stick]`: what `giterd run` does with sticks that are plugged in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stick {
+    /// `stick.watch`: the folders at or below which sticks are mounted by others.
+    pub watch: Vec<PathBuf>,
+    /// `stick.mount`: whether the agent mounts sticks itself.
+    pub mount: Mounting,
+    /// `stick.at`: where it does.
+    pub at: PathBuf,
+    /// `stick.led`: the LED that shows what is done with a stick; the board's own choice where it is absent, none where
+    /// it is empty.
+    pub led: Option<String>,
+}
+
+/// Whether the agent mounts sticks itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mounting {
+    /// It does not.
+    Never,
+    /// Removable ones that nobody else has mounted.
+    Auto,
+}
+
+impl Stick {
+    /// Whether sticks are looked for at all.
+    pub fn is_watched(&self) -> bool {
+        !self.watch.is_empty() || self.mount == Mounting::Auto
+    }
+}
+
 impl Config {
     /// Where the hub is.
     ///
@@ -192,11 +230,21 @@ const KEYS: &[&str] = &[
     "status.budget",
     "status.prefix",
     "files.roots",
+    "stick.watch",
+    "stick.mount",
+    "stick.at",
+    "stick.led",
     "led.sysfs",
     "gpio.dev",
     "drift.interval",
     "sim.file",
 ];
+
+/// Those of them that are lists.
+const LISTS: &[&str] = &["files.roots", "stick.watch"];
+
+/// Where automounters mount sticks: by the Filesystem Hierarchy Standard, and udisks.
+const MEDIA: [&str; 2] = ["/media", "/run/media"];
 
 /// Reads the file's text and the environment's `GITERD_*` variables.
 ///
@@ -252,7 +300,11 @@ impl Given {
             let key = key.ok_or_else(|| {
                 bad(&variable, "no such key").hint(known_keys(&rest.to_lowercase().replacen('_', ".", 1)))
             })?;
-            let parts = if *key == "files.roots" { value.split(':').map(Into::into).collect() } else { vec![value] };
+            let parts = match LISTS.contains(key) {
+                true if value.is_empty() => vec![],
+                true => value.split(':').map(Into::into).collect(),
+                false => vec![value],
+            };
             self.take(key, variable, Some(parts))?;
         }
         Ok(())
@@ -263,7 +315,7 @@ impl Given {
             return Err(bad(&place, &format!("unknown key '{key}'")).hint(known_keys(key)));
         };
         let parts = parts.ok_or_else(|| bad(&place, &format!("{key} is text, or a list of texts, in quotes")))?;
-        if *known != "files.roots" && parts.len() != 1 {
+        if !LISTS.contains(known) && parts.len() != 1 {
             return Err(bad(&place, &format!("{key} is one text")));
         }
         self.0.insert(known, Value { parts, place });
@@ -304,7 +356,13 @@ impl Given {
                 budget: self.get("status.budget", budget)?.unwrap_or(Some(256_000)),
                 prefix: self.get("status.prefix", prefix)?.unwrap_or_else(|| "refs/giter/status".into()),
             },
-            file_roots: self.roots()?,
+            file_roots: self.folders("files.roots")?.unwrap_or_default(),
+            stick: Stick {
+                watch: self.folders("stick.watch")?.unwrap_or_else(|| MEDIA.map(PathBuf::from).into()),
+                mount: self.get("stick.mount", mounting)?.unwrap_or(Mounting::Never),
+                at: self.get("stick.at", mount_point)?.unwrap_or_else(|| "/run/giter/stick".into()),
+                led: self.maybe("stick.led")?,
+            },
             led_sysfs: self.or("led.sysfs", "/sys/class/leds")?,
             gpio_dev: self.or("gpio.dev", "/dev")?,
             drift_interval: self.duration("drift.interval", "10s")?,
@@ -352,14 +410,14 @@ impl Given {
         }
     }
 
-    fn roots(&self) -> Result<Vec<PathBuf>> {
-        let Some(value) = self.0.get("files.roots") else { return Ok(vec![]) };
+    fn folders(&self, key: &str) -> Result<Option<Vec<PathBuf>>> {
+        let Some(value) = self.0.get(key) else { return Ok(None) };
         let absolute = |part: &String| {
             let path = PathBuf::from(part);
-            let why = format!("files.roots: '{part}' is not an absolute path");
+            let why = format!("{key}: '{part}' is not an absolute path");
             if path.is_absolute() { Ok(path) } else { Err(bad(&value.place, &why)) }
         };
-        value.parts.iter().map(absolute).collect()
+        value.parts.iter().map(absolute).collect::<Result<_>>().map(Some)
     }
 }
 
@@ -369,99 +427,6 @@ fn parts(value: &DeValue<'_>) -> Option<Vec<String>> {
         DeValue::Array(list) => list.iter().map(|part| part.get_ref().as_str().map(Into::into)).collect(),
         _ => None,
     }
-}
-
-fn any_duration(text: &str) -> Result<Duration, String> {
-    const FORM: &str = "a duration has a number and a unit, such as 30s, 5m or 1h";
-    let duration = humantime::parse_duration(text).map_err(|_| FORM.to_string())?;
-    if duration > Duration::from_secs(366 * 24 * 3600) { Err("at most a year".into()) } else { Ok(duration) }
-}
-
-/// A number of bytes; none for `0`.
-fn budget(text: &str) -> Result<Option<u64>, String> {
-    const FORM: &str = "a size has a number and a unit, such as 64kB or 1MB; 0 is for no limit";
-    const UNITS: [(&str, u64); 5] = [("B", 1), ("kB", 1_000), ("MB", 1_000_000), ("KiB", 1 << 10), ("MiB", 1 << 20)];
-    if text == "0" {
-        return Ok(None);
-    }
-    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
-    let factor = UNITS.iter().find(|(name, _)| *name == unit.trim_start()).map(|(_, factor)| *factor);
-    let bytes = number.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
-    match bytes.ok_or(FORM)? {
-        bytes if bytes < limits::LEAST_BUDGET => Err(format!("at least {} bytes, or 0", limits::LEAST_BUDGET)),
-        bytes => Ok(Some(bytes)),
-    }
-}
-
-fn policy(text: &str) -> Result<Policy, String> {
-    match text {
-        "range" => Ok(Policy::Range),
-        "first-parent" => Ok(Policy::FirstParent),
-        "tip" => Ok(Policy::Tip),
-        _ => Err("it is range, first-parent or tip".into()),
-    }
-}
-
-fn ssh_client(text: &str) -> Result<SshClient, String> {
-    match text {
-        "system" => Ok(SshClient::System),
-        "builtin" => Ok(SshClient::Builtin),
-        _ => Err("it is system or builtin".into()),
-    }
-}
-
-fn algorithms(text: &str) -> Result<Algorithms, String> {
-    match text {
-        "ssh" => Ok(Algorithms::Ssh),
-        "short" => Ok(Algorithms::Short),
-        _ => Err("it is ssh or short".into()),
-    }
-}
-
-fn hold(text: &str) -> Result<Hold, String> {
-    match text {
-        "auto" => Ok(Hold::Auto),
-        "never" => Ok(Hold::Never),
-        _ => Err("it is auto or never".into()),
-    }
-}
-
-fn on_off(text: &str) -> Result<bool, String> {
-    match text {
-        "on" => Ok(true),
-        "off" => Ok(false),
-        _ => Err("it is on or off".into()),
-    }
-}
-
-fn format(text: &str) -> Result<Format, String> {
-    match text {
-        "compact" => Ok(Format::Compact),
-        "yaml" => Ok(Format::Yaml),
-        _ => Err("it is compact or yaml".into()),
-    }
-}
-
-/// A branch's name, by the rules of git-check-ref-format(1) as far as they keep it inside `refs/heads/`.
-fn branch(text: &str) -> Result<String, String> {
-    ref_part(text).then(|| text.to_string()).ok_or_else(|| "not a branch name (git check-ref-format)".into())
-}
-
-fn prefix(text: &str) -> Result<String, String> {
-    let inside = text.starts_with("refs/") && !text.starts_with("refs/heads/") && ref_part(text);
-    inside.then(|| text.to_string()).ok_or_else(|| "it is a folder under refs/, outside refs/heads/".into())
-}
-
-fn ref_part(text: &str) -> bool {
-    let component = |part: &str| {
-        !part.is_empty()
-            && !part.starts_with(['.', '-'])
-            && !part.ends_with('.')
-            && !part.ends_with(".lock")
-            && !part.contains("..")
-            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'+' | b'='))
-    };
-    text.len() <= 200 && text.split('/').all(component)
 }
 
 fn variable(key: &str) -> String {

@@ -12,7 +12,7 @@ use crate::api::{Error, Reason, Result, board::LedState, limits};
 /// Most LEDs that are named to somebody who looks for another one.
 const NAMES: usize = 16;
 /// The trigger of an LED that follows none.
-const NONE: &str = "none";
+pub(super) const NONE: &str = "none";
 
 /// The LEDs below a folder, `/sys/class/leds` or one like it.
 pub(super) struct KernelLeds {
@@ -25,7 +25,7 @@ impl KernelLeds {
     }
 
     /// The LED's folder under the first of its names that is there.
-    fn find(&self, led: &Led<'_>) -> Result<PathBuf> {
+    pub(super) fn find(&self, led: &Led<'_>) -> Result<PathBuf> {
         led.sysfs.iter().map(|name| self.root.join(name)).find(|folder| folder.is_dir()).ok_or_else(|| {
             let what = format!("led {} is not in {} (as {})", led.name, self.root.display(), led.sysfs.join(" or "));
             let there = self.some_names();
@@ -94,28 +94,28 @@ pub(super) fn unknown_trigger<'a>(led: &Led<'_>, trigger: &str, known: impl Iter
 }
 
 /// The triggers of an LED, the active one in brackets. A kernel without triggers has no such file.
-fn triggers(led: &Led<'_>, folder: &Path) -> Result<String> {
+pub(super) fn triggers(led: &Led<'_>, folder: &Path) -> Result<String> {
     match read_text(&folder.join("trigger"), limits::SYSFS_BYTES) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(String::new()),
         other => other.map_err(|e| failed("cannot read the trigger of", led, e)),
     }
 }
 
-fn active(triggers: &str) -> &str {
+pub(super) fn active(triggers: &str) -> &str {
     triggers.split_ascii_whitespace().find_map(|word| word.strip_prefix('[')?.strip_suffix(']')).unwrap_or(NONE)
 }
 
-fn words(triggers: &str) -> impl Iterator<Item = &str> {
+pub(super) fn words(triggers: &str) -> impl Iterator<Item = &str> {
     triggers.split_ascii_whitespace().map(|word| word.trim_matches(['[', ']']))
 }
 
-fn number(led: &Led<'_>, folder: &Path, attribute: &str) -> Result<u32> {
+pub(super) fn number(led: &Led<'_>, folder: &Path, attribute: &str) -> Result<u32> {
     let what = format!("cannot read {attribute} of");
     let text = read_text(&folder.join(attribute), limits::SYSFS_BYTES).map_err(|e| failed(&what, led, e))?;
     text.trim().parse().map_err(|_| failed(&what, led, io::Error::other(format!("{:?} is no number", text.trim()))))
 }
 
-fn write(led: &Led<'_>, folder: &Path, attribute: &str, value: &str) -> Result<()> {
+pub(super) fn write(led: &Led<'_>, folder: &Path, attribute: &str, value: &str) -> Result<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).truncate(true);
     options

@@ -6,6 +6,7 @@
 //!          |         +- sim             registers in a TOML file
 //!          +- Leds --+- led             the LED class in sysfs
 //!                    +- sim
+//! Lamp --------- led               what is done with a stick, for people
 //! ```
 //!
 //! The board's table resolves names here; a driver knows one kind of hardware, observes it and carries out steps in
@@ -32,12 +33,14 @@ use crate::{
 mod accounts;
 mod file;
 mod gpio_line;
+mod lamp;
 mod led;
 mod sim;
 mod table;
 
 use accounts::Accounts;
 use file::Files;
+pub use lamp::{Lamp, Sign};
 pub use table::{boards, select};
 
 /// What the drivers may touch, and where the kernel shows it.
@@ -118,6 +121,22 @@ impl Drivers {
     /// The name that people know the board by.
     pub fn title(&self) -> &'static str {
         self.table.title
+    }
+
+    /// The LED below that folder that shows what is done with a stick: the one that is named, or the board's own choice.
+    /// An empty name is none.
+    ///
+    /// # Errors
+    ///
+    /// `UnknownLed`.
+    pub fn lamp(&self, leds: PathBuf, name: Option<&str>) -> Result<Option<Lamp>> {
+        let name = match name {
+            Some(name) => (!name.is_empty()).then(|| name.to_owned()),
+            None => self.table.stick.map(str::to_owned),
+        };
+        let Some(name) = name else { return Ok(None) };
+        let led = self.led(&name)?;
+        Ok(Some(Lamp::new(leds, led.name.into(), led.sysfs.into_iter().map(str::to_owned).collect())))
     }
 
     fn line<'a>(&self, name: &'a str) -> Result<Line<'a>> {

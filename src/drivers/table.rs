@@ -85,6 +85,7 @@ fn leak(file: BoardFile) -> &'static BoardTable {
         compatible: list(file.compatible.into_iter().map(|(name, _)| text(name))),
         lines: list(file.lines.into_iter().map(line)),
         leds: list(file.leds.into_iter().map(led)),
+        stick: file.stick.map(text),
         open: file.open,
     }))
 }

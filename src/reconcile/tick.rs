@@ -30,6 +30,7 @@ use super::{
     apply::{self, Bound, Outcome, Releases},
     approval::{self, Approval},
     decode::decode,
+    goal::Goal,
     outbox::Statuses,
     plan::Decision,
     ports::{Board, Carried, FloorCopy, Ledger, Link, Listing, NewObject, Outbox, Store},
@@ -373,6 +374,11 @@ impl Agent {
     fn releases(&self) -> Releases {
         let is_whole = self.bound.is_some() && self.decode_error.is_none() && !self.damaged;
         if is_whole { Releases::Due } else { Releases::Withheld }
+    }
+
+    /// What the board is held to.
+    pub fn goals(&self) -> impl Iterator<Item = &Goal> {
+        self.specs().iter().map(|bound| &bound.goal)
     }
 
     /// What a tick would change on the board, from what was accepted last.

@@ -6,6 +6,7 @@
 #[path = "../common/daemon.rs"]
 mod daemon;
 mod site;
+mod sticks;
 
 use std::fs;
 

@@ -82,6 +82,11 @@ impl Site {
         ));
     }
 
+    /// Writes a configuration without a hub.
+    pub(crate) fn configure_stick(&self, more: &str) {
+        self.configure(&format!("drift.interval = \"1h\"\n{more}"));
+    }
+
     /// Writes a configuration whose ssh program is this shell script.
     pub(crate) fn configure_ssh(&self, script: &str) {
         let (folder, program) = (self.folder.path().display(), self.path("fake-ssh"));
@@ -147,7 +152,7 @@ fn write_program(path: &Path, script: &str) {
     run(Command::new("sh").args(["-c", write]).arg(path).arg(script));
 }
 
-fn run(command: &mut Command) -> String {
+pub(crate) fn run(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().trim_end().to_owned()

@@ -5,9 +5,13 @@ use std::{fs, path::Path, process::ExitCode};
 use giter_edge::{
     api::{Error, Exit, Oid, Reason, Result},
     cli::{self, Output},
-    codec::{config::Config, yaml},
+    codec::{
+        config::{Config, Mounting},
+        yaml,
+    },
     disk::{FloorFile, SlotLedger, StateLock},
     link,
+    plug::{self, Watch},
     reconcile::{
         approval::Approval,
         ports::{Board, FloorCopy, Ledger},
@@ -65,7 +69,10 @@ pub fn check(args: &Args) -> Result<ExitCode> {
     if checks.iter().all(|check| check.result.is_ok()) {
         checks.extend(accepted(args, &config));
     }
-    checks.push(check("hub", hub(&config)));
+    checks.push(check("sticks", sticks(&config)));
+    if config.link.url.is_some() || !config.stick.is_watched() {
+        checks.push(check("hub", hub(&config)));
+    }
     print(&checks, args.output)?;
     let exits = checks.iter().filter_map(|check| check.result.as_ref().err()).map(|error| error.reason().exit());
     Ok(cli::exit_code(exits.max_by_key(|exit| *exit as u8).unwrap_or(Exit::Done)))
@@ -177,6 +184,22 @@ fn resources(mut view: View) -> Vec<Check> {
         .collect();
     let sound = format!("{} of {count} can be observed", count - failed.len());
     std::iter::once(Check { name: "resources".into(), result: Ok(sound) }).chain(failed).collect()
+}
+
+/// Whether a stick would be noticed, and the LED be there that shows it.
+fn sticks(config: &Config) -> Result<String> {
+    let settings = &config.stick;
+    if !settings.is_watched() {
+        return Ok("not watched: stick.watch is empty, and stick.mount is never".into());
+    }
+    Watch::new(settings.clone())?.look()?;
+    let lamp = device::board(config)?.lamp(config.led_sysfs.clone(), settings.led.as_deref())?;
+    let mut ways: Vec<_> = settings.watch.iter().map(|folder| format!("mounted below {}", folder.display())).collect();
+    if settings.mount == Mounting::Auto {
+        ways.push(format!("plugged in, and mounted at {}", plug::can_mount().map(|()| settings.at.display())?));
+    }
+    let led = lamp.map_or("no LED shows it".into(), |lamp| format!("led {} shows it", lamp.name()));
+    Ok(format!("noticed when {}; {led}", ways.join(", or ")))
 }
 
 fn hub(config: &Config) -> Result<String> {

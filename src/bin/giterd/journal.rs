@@ -35,15 +35,18 @@ impl Journal {
     /// The lines of a tick, each with its level.
     pub fn lines(&mut self, tick: &Tick, reach: Reach) -> Vec<(Level, String)> {
         let mut lines = Vec::new();
-        if let Some(accepted) = &tick.advanced {
-            lines.push((Level::Info, format!("accepted {}, signed by {}", accepted.commit.short(), accepted.signer)));
-        }
+        note_accepted(tick, &mut lines);
         self.note_sync(tick, reach, &mut lines);
-        for outcome in &tick.outcomes {
-            self.note_outcome(outcome, &mut lines);
-        }
-        self.forget_what_is_gone(tick);
+        self.note_resources(tick, &mut lines);
         self.note_status(tick, reach, &mut lines);
+        lines
+    }
+
+    /// The lines of a stick's visit. What is wrong with the stick is told with it; whether the hub answers it cannot tell.
+    pub fn lines_of_visit(&mut self, tick: &Tick) -> Vec<(Level, String)> {
+        let mut lines = Vec::new();
+        note_accepted(tick, &mut lines);
+        self.note_resources(tick, &mut lines);
         lines
     }
 
@@ -67,6 +70,13 @@ impl Journal {
             None if arrived => self.end(&Subject::Status, "the status is reported again", lines),
             None => {}
         }
+    }
+
+    fn note_resources(&mut self, tick: &Tick, lines: &mut Vec<(Level, String)>) {
+        for outcome in &tick.outcomes {
+            self.note_outcome(outcome, lines);
+        }
+        self.forget_what_is_gone(tick);
     }
 
     fn note_outcome(&mut self, outcome: &Outcome, lines: &mut Vec<(Level, String)>) {
@@ -115,6 +125,12 @@ impl Journal {
         if self.standing.remove(subject).is_some() {
             lines.push((Level::Info, line.into()));
         }
+    }
+}
+
+fn note_accepted(tick: &Tick, lines: &mut Vec<(Level, String)>) {
+    if let Some(accepted) = &tick.advanced {
+        lines.push((Level::Info, format!("accepted {}, signed by {}", accepted.commit.short(), accepted.signer)));
     }
 }
 
@@ -192,6 +208,18 @@ mod tests {
         }
         assert_eq!(said(&mut journal, &up, Reach::Hub), ["the branch is followed again"]);
         assert_eq!(said(&mut journal, &up, Reach::Hub), [""; 0]);
+    }
+
+    #[test]
+    fn a_stick_says_nothing_of_the_hub() {
+        let mut journal = Journal::default();
+        journal.lines(&tick(Some(Reason::HubUnreachable), vec![]), Reach::Hub);
+        let of_visit =
+            |journal: &mut Journal, error| journal.lines_of_visit(&tick(error, vec![outcome(Some("held by fan"))]));
+        assert_eq!(of_visit(&mut journal, None), [(Level::Warn, "GpioLine/pump: LineBusy: held by fan".into())]);
+        let repeated = [(Level::Debug, "GpioLine/pump: LineBusy: held by fan".into())];
+        assert_eq!(of_visit(&mut journal, Some(Reason::Rewound)), repeated);
+        assert_eq!(said(&mut journal, &tick(None, vec![]), Reach::Hub), ["the branch is followed again"]);
     }
 
     #[test]

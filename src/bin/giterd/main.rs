@@ -1,7 +1,8 @@
 //! `giterd`, the agent: polls the exchange, proves who wrote it, holds the board to it, and reports.
 //!
 //! `args` says what was typed, `device` puts the real adapters together, `run` and `verbs` drive them, `show` prints,
-//! `keys` and `enroll` make the device's keys and ask for their approval, `journal` says what is worth the daemon's log.
+//! `keys` and `enroll` make the device's keys and ask for their approval, `journal` says what is worth the daemon's log. `sticks` notices sticks, `plugged`
+//! says what is done with one from its plugging to its pulling, `stick` visits it.
 
 mod args;
 mod check;
@@ -10,9 +11,11 @@ mod enroll;
 mod journal;
 mod keys;
 mod logger;
+mod plugged;
 mod run;
 mod show;
 mod stick;
+mod sticks;
 mod verbs;
 mod worker;
 mod world;

@@ -5,18 +5,22 @@
 //! start -> tick(board) -> tick(hub) -> wait -+- poll is due, or SIGHUP -> tick(hub)
 //!                              ^             +- drift interval is over -> tick(board), and wait again
 //!                              |             +- the hub says something -> listen, and wait again
+//!                              |             +- a stick is plugged in ---> visit it, and wait again
 //!                              |             +- SIGTERM, SIGINT --------> end
 //!                              `-- sooner, if the board shows what the hub does not know, or the hub has news
 //! ```
 //!
 //! The ports block, so the agent lives on a thread of its own (`worker`). A signal that ends the daemon cancels the
-//! link, so that a silent hub cannot delay it.
+//! link, so that a silent hub cannot delay it. Sticks are noticed by another thread (`sticks`). A device without a hub is never
+//! polled, and lives by sticks alone.
 
-use std::{os::fd::OwnedFd, path::Path, time::Duration, time::Instant};
+use std::{future::Future, os::fd::OwnedFd, path::Path, time::Duration, time::Instant};
 
 use async_signal::{Signal, Signals};
 use giter_edge::{
     api::{Error, Reason, Result},
+    link::Cancel,
+    plug,
     reconcile::{
         ports::Heard,
         report,
@@ -24,10 +28,12 @@ use giter_edge::{
         tick::{Published, Reach, Tick},
     },
 };
-use smol::{Async, Timer, future, stream::StreamExt};
+use smol::{Async, Timer, channel::Receiver, future, stream::StreamExt};
 
 use crate::{
     journal::Journal,
+    plugged::Met,
+    sticks,
     worker::{Ear, Worker},
     world,
 };
@@ -61,6 +67,8 @@ struct Daemon {
     poll_soon: bool,
     /// Readable when the hub has said something unasked.
     ear: Option<Async<OwnedFd>>,
+    /// What is said of sticks, where they are watched.
+    sticks: Option<Receiver<plug::Event>>,
 }
 
 /// What ends a wait.
@@ -68,6 +76,7 @@ enum Event {
     PollIsDue,
     DriftIsDue,
     HubSpeaks,
+    Stick(plug::Event),
     Stop,
 }
 
@@ -77,7 +86,8 @@ impl Daemon {
             .map_err(|error| Error::new(Reason::Bug, "cannot listen for signals").caused_by(error))?;
         let worker = Worker::start(config).await?;
         let config = &worker.config;
-        log::info!("{} on {} follows {}", config.device, worker.board, config.hub()?);
+        let hub = config.link.url.as_deref().unwrap_or("what sticks bring");
+        log::info!("{} on {} follows {hub}", config.device, worker.board);
         let uptime = Duration::from_secs(world::now().uptime);
         let schedule = Schedule::new(config.link.interval, Instant::now());
         Ok(Self {
@@ -88,6 +98,7 @@ impl Daemon {
             told: None,
             poll_soon: false,
             ear: None,
+            sticks: config.stick.is_watched().then(|| sticks::watch(&config.stick, &worker.cancel)),
             signals,
             worker,
         })
@@ -99,9 +110,12 @@ impl Daemon {
         while !self.worker.cancel.is_cancelled() {
             match self.wait().await {
                 Event::Stop => return Ok(()),
-                Event::PollIsDue => self.poll().await?,
+                Event::PollIsDue if self.has_hub() => self.poll().await?,
+                Event::PollIsDue => self.look().await?,
                 Event::DriftIsDue => self.look().await?,
                 Event::HubSpeaks => self.listen().await?,
+                Event::Stick(plug::Event::Plugged(stick)) => self.meet(stick).await?,
+                Event::Stick(plug::Event::Pulled(id)) => self.worker.pulled(id).await?,
             }
         }
         Ok(())
@@ -109,7 +123,6 @@ impl Daemon {
 
     /// A tick to the hub and back.
     async fn poll(&mut self) -> Result<()> {
-        self.poll_soon = false;
         let tick = self.tick(Reach::Hub).await?;
         let now = Instant::now();
         match tick.published {
@@ -130,13 +143,32 @@ impl Daemon {
     /// A tick of the board alone.
     async fn look(&mut self) -> Result<()> {
         let tick = self.tick(Reach::Board).await?;
+        let is_news = self.note_news(&tick)?;
+        log::debug!("looked at the board: {}", if is_news { "news for the hub" } else { "nothing new" });
+        Ok(())
+    }
+
+    /// Whether the board shows what the hub does not know, which then is to hear of it soon.
+    fn note_news(&mut self, tick: &Tick) -> Result<bool> {
         let seen = report::resources_digest(&tick.status.resources)?;
         let is_news = self.told.is_some_and(|told| told != seen);
         if is_news {
             self.schedule.news(Instant::now());
         }
-        log::debug!("looked at the board: {}", if is_news { "news for the hub" } else { "nothing new" });
-        Ok(())
+        Ok(is_news)
+    }
+
+    /// A stick was plugged in.
+    async fn meet(&mut self, stick: plug::Stick) -> Result<()> {
+        let Self { worker, signals, poll_soon, .. } = self;
+        let Some(Met { tick, lines }) = heeding(signals, poll_soon, &worker.cancel, worker.meet(stick)).await? else {
+            return Ok(());
+        };
+        let of_tick = tick.as_ref().map(|tick| self.journal.lines_of_visit(tick)).unwrap_or_default();
+        for (level, line) in of_tick.into_iter().chain(lines) {
+            log::log!(level, "{line}");
+        }
+        tick.map_or(Ok(()), |tick| self.note_news(&tick).map(drop))
     }
 
     /// Takes in what the hub said unasked.
@@ -156,20 +188,12 @@ impl Daemon {
         self.ear = ear.map_err(|error| log::warn!("cannot wait for the hub: {error}")).ok().flatten();
     }
 
-    /// Has the worker tick while signals are heard. A signal to stop cancels the link and waits for the tick to end;
-    /// SIGHUP is kept for when it has ended.
+    /// Has the worker tick while signals are heard.
     async fn tick(&mut self, reach: Reach) -> Result<Tick> {
         // What is readable now, the tick takes in.
         self.ear = None;
         let Self { worker, signals, poll_soon, .. } = self;
-        let listen = async {
-            while let Some(Ok(Signal::Hup)) = signals.next().await {
-                *poll_soon = true;
-            }
-            worker.cancel.cancel();
-            future::pending().await
-        };
-        let (tick, ear) = future::or(worker.tick(reach), listen).await?;
+        let (tick, ear) = heeding(signals, poll_soon, &worker.cancel, worker.tick(reach)).await?;
         self.take_in(ear);
         self.look_at = Instant::now() + self.drift_interval;
         for (level, line) in self.journal.lines(&tick, reach) {
@@ -179,15 +203,19 @@ impl Daemon {
     }
 
     async fn wait(&mut self) -> Event {
-        if self.poll_soon {
+        if std::mem::take(&mut self.poll_soon) {
             return Event::PollIsDue;
         }
         let drift = async {
             Timer::at(self.look_at).await;
             Event::DriftIsDue
         };
+        let has_hub = self.has_hub();
         let poll = async {
-            Timer::at(self.schedule.poll_at()).await;
+            match has_hub {
+                true => drop(Timer::at(self.schedule.poll_at()).await),
+                false => future::pending().await,
+            }
             Event::PollIsDue
         };
         let signal = async {
@@ -203,6 +231,38 @@ impl Daemon {
             }
             Event::HubSpeaks
         };
-        future::or(signal, future::or(poll, future::or(drift, hub))).await
+        let stick = async {
+            match &self.sticks {
+                // Where nobody watches any more, that was said.
+                Some(sticks) => match sticks.recv().await {
+                    Ok(event) => Event::Stick(event),
+                    Err(_) => future::pending().await,
+                },
+                None => future::pending().await,
+            }
+        };
+        future::or(signal, future::or(stick, future::or(poll, future::or(drift, hub)))).await
     }
+
+    fn has_hub(&self) -> bool {
+        self.worker.config.link.url.is_some()
+    }
+}
+
+/// Does the work while signals are heard. A signal to stop cancels the link and waits for the work to end; SIGHUP is
+/// kept for when it has ended.
+async fn heeding<T>(
+    signals: &mut Signals,
+    poll_soon: &mut bool,
+    cancel: &Cancel,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let heed = async {
+        while let Some(Ok(Signal::Hup)) = signals.next().await {
+            *poll_soon = true;
+        }
+        cancel.cancel();
+        future::pending().await
+    };
+    future::or(work, heed).await
 }

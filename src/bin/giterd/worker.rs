@@ -10,6 +10,7 @@ use giter_edge::{
     api::{Error, Reason, Result},
     codec::config::Config,
     link::Cancel,
+    plug::Stick,
     reconcile::{
         ports::Heard,
         tick::{Agent, Reach, Tick},
@@ -17,7 +18,11 @@ use giter_edge::{
 };
 use smol::channel::{Receiver, Sender, bounded};
 
-use crate::{device::Device, world};
+use crate::{
+    device::Device,
+    plugged::{Met, Sticks},
+    world,
+};
 
 /// The agent, at work on its own thread. Asked for one thing at a time.
 pub struct Worker {
@@ -35,6 +40,9 @@ pub struct Worker {
 enum Job {
     Tick(Reach, Sender<(Tick, Ear)>),
     Listen(Sender<Ear>),
+    /// `None` for a stick that is none of ours.
+    Meet(Stick, Sender<Option<Met>>),
+    Pulled(u64),
 }
 
 /// What the hub said unasked, and how more of it is noticed.
@@ -92,6 +100,26 @@ impl Worker {
         answer.recv().await.map_err(gone)
     }
 
+    /// Visits a stick that was plugged in, if it is one of ours.
+    ///
+    /// # Errors
+    ///
+    /// `Bug` if the thread is gone.
+    pub async fn meet(&self, stick: Stick) -> Result<Option<Met>> {
+        let (reply, answer) = bounded(1);
+        self.jobs.send(Job::Meet(stick, reply)).await.map_err(gone)?;
+        answer.recv().await.map_err(gone)
+    }
+
+    /// A stick is gone.
+    ///
+    /// # Errors
+    ///
+    /// `Bug` if the thread is gone.
+    pub async fn pulled(&self, id: u64) -> Result<()> {
+        self.jobs.send(Job::Pulled(id)).await.map_err(gone)
+    }
+
     /// Waits for the thread to let go of the device.
     pub fn join(self) {
         drop(self.jobs);
@@ -114,6 +142,7 @@ fn work(config: &Path, opened: &Sender<Result<Opened>>, inbox: &Receiver<Job>) {
     };
     let board = device.board_name().to_string();
     let _ = opened.send_blocking(Ok(Opened { config: device.config.clone(), board, cancel: device.cancel.clone() }));
+    let mut sticks = Sticks::new(&device);
     while let Ok(job) = inbox.recv_blocking() {
         // The asker may be gone by now; then nobody waits for the answer.
         match job {
@@ -124,8 +153,13 @@ fn work(config: &Path, opened: &Sender<Result<Opened>>, inbox: &Receiver<Job>) {
             Job::Listen(reply) => {
                 let _ = reply.send_blocking(listen(&mut device));
             }
+            Job::Meet(stick, reply) => {
+                let _ = reply.send_blocking(sticks.plugged(&stick, &mut device, &mut agent));
+            }
+            Job::Pulled(id) => sticks.pulled(id),
         }
     }
+    sticks.rest();
     device.link().close();
 }
 

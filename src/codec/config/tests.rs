@@ -52,7 +52,9 @@ fn every_key_can_be_given_both_ways() {
             "trust.exchange" => "0123456789abcdef0123456789abcdef",
             "status.format" => "yaml",
             "status.prefix" => "refs/giter/s",
-            "files.roots" => "/a",
+            "files.roots" | "stick.watch" => "/a",
+            "stick.mount" => "auto",
+            "stick.at" => "/a/b",
             _ => "x",
         };
         let with_variable = from(SMALLEST, &[(&variable(key), value)]);
@@ -86,6 +88,28 @@ fn a_budget_is_a_size() {
 }
 
 #[test]
+fn sticks_are_watched_where_they_are_usually_mounted() {
+    let of = |text: &str| from(text, &[]).unwrap().stick;
+    let stick = of(SMALLEST);
+    assert_eq!(stick.watch, [PathBuf::from("/media"), "/run/media".into()]);
+    assert_eq!((stick.mount, &stick.led), (Mounting::Never, &None));
+    assert!(stick.is_watched());
+    let off = format!("{SMALLEST}[stick]\nwatch = []\n");
+    assert!(!of(&off).is_watched());
+    assert_eq!(from(SMALLEST, &[("GITERD_STICK_WATCH", "")]).unwrap().stick, of(&off));
+    assert!(of(&format!("{off}mount = \"auto\"\n")).is_watched());
+    assert_eq!(of(&format!("{off}led = \"\"\n")).led.as_deref(), Some(""));
+}
+
+#[test]
+fn where_the_agent_mounts_is_a_folder_of_its_own() {
+    for wrong in ["stick", "/", "/run", "/run/../etc/x", "//run"] {
+        let refused = refusal(&format!("{SMALLEST}[stick]\nat = \"{wrong}\"\n"));
+        assert!(refused.starts_with("giterd.toml:5:1: stick.at: "), "{refused}");
+    }
+}
+
+#[test]
 fn what_is_wrong_is_named_with_its_place() {
     let with = |more: &str| refusal(&format!("{SMALLEST}{more}"));
     assert_eq!(with("brnach = \"x\"\n"), "giterd.toml:4:1: unknown key 'link.brnach'");
@@ -102,6 +126,8 @@ fn what_is_wrong_is_named_with_its_place() {
         assert!(refused.starts_with("giterd.toml:5:1: status.budget: "), "{refused}");
     }
     assert!(with("[files]\nroots = [\"etc\"]\n").contains("not an absolute path"));
+    assert!(with("[stick]\nwatch = [\"media\"]\n").contains("stick.watch: 'media' is not an absolute path"));
+    assert!(with("[stick]\nmount = \"yes\"\n").ends_with("stick.mount: it is never or auto"));
     assert!(with("url = \"twice\"\n").starts_with("giterd.toml:4:1: "));
     assert!(with("broken").starts_with("giterd.toml:4:"));
     assert!(refusal("[link]\nurl = \"x\"\n").contains("device is missing"));

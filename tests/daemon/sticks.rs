@@ -1,0 +1,145 @@
+//! Sticks in a mount namespace of their own: what is plugged, mounted and pulled here is seen by nobody else, and ends with
+//! the test. Needs root, `unshare`, `nsenter`, `mount`, `losetup`, `mkfs.ext4`, and a kernel with tmpfs, loop devices and
+//! ext4.
+//!
+//! An automounter is played by `mount`. A stick that nobody mounts is a loop device, of which the kernel tells as of any
+//! disk; that it can be removed says a file that is mounted over the one in sysfs.
+
+use std::{
+    fs,
+    io::Read,
+    process::{Child, Command, Stdio},
+};
+
+use crate::{
+    daemon::{Daemon, eventually},
+    site::{SPECS, Site, run},
+};
+
+/// What ends a visit, well or not.
+const END: &str = "it may be pulled out";
+
+/// A device without a hub, in a mount namespace of its own.
+struct Room {
+    site: Site,
+    /// Keeps the namespace.
+    keeper: Child,
+}
+
+impl Room {
+    /// With these lines in the configuration's `[stick]`.
+    fn new(more: &str) -> Self {
+        let site = Site::new(SPECS);
+        for name in ["media/a", "make", "leds/ACT"] {
+            fs::create_dir_all(site.path(name)).unwrap();
+        }
+        for (name, value) in [("max_brightness", "255"), ("brightness", "7"), ("trigger", "[none]")] {
+            fs::write(site.path("leds/ACT").join(name), value).unwrap();
+        }
+        let folder = site.path("");
+        site.configure_stick(&format!(
+            "[led]\nsysfs = \"{0}leds\"\n[stick]\nwatch = [\"{0}media\"]\nat = \"{0}at\"\nled = \"ACT\"\n{more}",
+            folder.display()
+        ));
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--mount", "--propagation=private", "sh", "-c", "echo; exec sleep infinity"]);
+        let mut keeper = unshare.stdout(Stdio::piped()).spawn().unwrap();
+        // Something is said from within once it is there.
+        keeper.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
+        Self { site, keeper }
+    }
+
+    /// Runs a shell script there, in the site's folder.
+    fn run(&self, script: &str) -> String {
+        run(self.inside("sh").arg("-ec").arg(format!("cd {}; {script}", self.site.path("").display())))
+    }
+
+    fn inside(&self, program: &str) -> Command {
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--mount=/proc/{}/ns/mnt", self.keeper.id())).arg(program);
+        command
+    }
+
+    fn start(&self) -> Daemon {
+        let mut command = self.inside(env!("CARGO_BIN_EXE_giterd"));
+        command.arg("--config").arg(self.site.path("giterd.toml")).stdin(Stdio::null());
+        let daemon = Daemon::start(&mut command);
+        daemon.wait_for("looked at the board");
+        daemon
+    }
+
+    /// Plugs a stick in that has this folder, as an automounter does.
+    fn plug(&self, folder: &str) {
+        self.run(&format!("mount -t tmpfs stick make; mkdir make/{folder}; mount --move make media/a"));
+    }
+
+    fn wait_for_led(&self, brightness: &str) {
+        let file = self.site.path("leds/ACT/brightness");
+        eventually("the LED", || (fs::read_to_string(&file).unwrap() == brightness).then_some(()));
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        let _ = self.keeper.kill();
+        let _ = self.keeper.wait();
+    }
+}
+
+#[test]
+fn a_stick_is_met_once_for_each_plugging_and_an_led_shows_it() {
+    let room = Room::new("");
+    let daemon = room.start();
+    for _ in 0..2 {
+        room.plug("GITER");
+        daemon.wait_for(&format!("stick {}: met", room.site.path("media/a").display()));
+        daemon.wait_for(END);
+        // There was nothing for this device on it.
+        room.wait_for_led("0");
+        room.run("umount media/a");
+        let lines = daemon.wait_for("a stick was pulled out");
+        assert!(!lines.iter().any(|line| line.contains(": met")), "{lines:?}");
+        room.wait_for_led("7");
+    }
+    daemon.stop();
+}
+
+#[test]
+fn a_stick_that_is_there_at_the_start_is_met_and_the_led_given_back_at_the_end() {
+    let room = Room::new("");
+    room.plug("GITER");
+    let daemon = room.start();
+    daemon.wait_for(END);
+    room.wait_for_led("0");
+    daemon.stop();
+    room.wait_for_led("7");
+}
+
+#[test]
+fn a_stick_of_somebody_else_is_left_alone() {
+    let room = Room::new("");
+    let daemon = room.start();
+    room.plug("photos");
+    daemon.wait_for("has no folder GITER: left alone");
+    assert_eq!(room.run("ls media/a"), "photos");
+    room.wait_for_led("7");
+    daemon.stop();
+}
+
+#[test]
+fn a_stick_that_nobody_mounts_is_mounted_visited_and_let_go() {
+    let room = Room::new("mount = \"auto\"\n");
+    room.run("mkdir -p tree/GITER; truncate -s 8M image; mkfs.ext4 -q -d tree image; echo 1 > one");
+    let disk = room.run("losetup -f");
+    room.run(&format!("mount --bind one /sys/block/{}/removable", disk.trim_start_matches("/dev/")));
+    let daemon = room.start();
+    room.run(&format!("losetup {disk} image"));
+    daemon.wait_for(&format!("stick {disk}: met"));
+    daemon.wait_for(END);
+    let mounted = room.run(&format!("grep -c '^[^-]* - ext4 {disk} ' /proc/self/mountinfo || true"));
+    room.run(&format!("losetup -d {disk}"));
+    assert_eq!(mounted, "0");
+    daemon.wait_for("a stick was pulled out");
+    room.wait_for_led("7");
+    daemon.stop();
+}
