@@ -73,6 +73,15 @@ impl Room {
         self.run(&format!("mount -t tmpfs stick make; mkdir make/{folder}; mount --move make media/a"));
     }
 
+    /// Plugs a stick in with the exchange on it, after this has been done to it.
+    fn plug_bundle(&self, more: &str) {
+        let place = "make/GITER/unnamed/to-device";
+        self.run(&format!(
+            "mount -t tmpfs stick make; mkdir -p {place}; git -C exchange bundle create -q ../{place}/pump-07.bundle main; \
+             {more}; mount --move make media/a"
+        ));
+    }
+
     fn wait_for_led(&self, brightness: &str) {
         let file = self.site.path("leds/ACT/brightness");
         eventually("the LED", || (fs::read_to_string(&file).unwrap() == brightness).then_some(()));
@@ -94,8 +103,7 @@ fn a_stick_is_met_once_for_each_plugging_and_an_led_shows_it() {
         room.plug("GITER");
         daemon.wait_for(&format!("stick {}: met", room.site.path("media/a").display()));
         daemon.wait_for(END);
-        // There was nothing for this device on it.
-        room.wait_for_led("0");
+        room.wait_for_led("255");
         room.run("umount media/a");
         let lines = daemon.wait_for("a stick was pulled out");
         assert!(!lines.iter().any(|line| line.contains(": met")), "{lines:?}");
@@ -105,12 +113,41 @@ fn a_stick_is_met_once_for_each_plugging_and_an_led_shows_it() {
 }
 
 #[test]
+fn what_a_stick_brings_is_applied_and_answered() {
+    let room = Room::new("");
+    let daemon = room.start();
+    room.plug_bundle("true");
+    daemon.wait_for("accepted ");
+    daemon.wait_for("read GITER/unnamed/to-device/pump-07.bundle");
+    daemon.wait_for("wrote GITER/unnamed/from-device/pump-07.bundle");
+    daemon.wait_for("done; it may be pulled out");
+    room.wait_for_led("255");
+    assert!(room.site.registers().contains("GPIO17 = \"high\""));
+    room.run("cd exchange; git bundle list-heads ../media/a/GITER/unnamed/from-device/pump-07.bundle");
+    daemon.stop();
+}
+
+#[test]
+fn a_stick_that_can_only_be_read_brings_its_specs_all_the_same() {
+    let room = Room::new("");
+    let daemon = room.start();
+    room.plug_bundle("mount -o remount,ro make");
+    daemon.wait_for("accepted ");
+    let lines = daemon.wait_for(END);
+    assert!(lines.iter().any(|line| line.starts_with("warning: stick ")), "{lines:?}");
+    assert!(lines.last().unwrap().contains("not all went well"), "{lines:?}");
+    room.wait_for_led("0");
+    assert!(room.site.registers().contains("GPIO17 = \"high\""));
+    daemon.stop();
+}
+
+#[test]
 fn a_stick_that_is_there_at_the_start_is_met_and_the_led_given_back_at_the_end() {
     let room = Room::new("");
     room.plug("GITER");
     let daemon = room.start();
     daemon.wait_for(END);
-    room.wait_for_led("0");
+    room.wait_for_led("255");
     daemon.stop();
     room.wait_for_led("7");
 }
