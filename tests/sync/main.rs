@@ -5,10 +5,13 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../support/packfile.rs"]
+mod packfile;
 
 mod charter;
 mod device;
 mod disk;
+mod hostile_stick;
 mod hub;
 mod manifests;
 mod stick;
