@@ -1,4 +1,5 @@
-//! Sticks with the kernel's own file system for them, on loop devices.
+//! Sticks with file systems on images: ext4 by the kernel on loop devices; FAT and exFAT by the FUSE drivers, since not
+//! every kernel has these.
 
 use std::{fs, os::unix::fs::symlink, path::Path, process::Command};
 
@@ -22,6 +23,34 @@ fn a_trip_on_ext4() {
     site.device.unmount();
     site.device.mount("mount -o loop,ro stick.img stick");
     site.check_statuses();
+}
+
+const FAT: &str = "truncate -s 16M stick.img\nmkfs.vfat stick.img > fuse.log\n\
+    fusefat -o rw+ stick.img stick < /dev/null > fuse.log 2>&1";
+const EXFAT: &str = "truncate -s 16M stick.img\nmkfs.exfat stick.img > fuse.log\nloop=$(losetup -f --show stick.img)\n\
+    mount.exfat-fuse $loop stick < /dev/null > fuse.log 2>&1\nlosetup -d $loop";
+
+#[test]
+fn a_trip_on_fat() {
+    trip(FAT);
+}
+
+#[test]
+fn a_trip_on_exfat() {
+    trip(EXFAT);
+}
+
+/// A stick by a file system that neither knows of modes nor tells names apart by their case is met, and met again.
+fn trip(mount: &str) {
+    let site = Site::new();
+    site.mount(mount);
+    let run = site.visit();
+    assert_eq!((run.exit, site.says()), (Some(0), "two".into()), "{}", run.err);
+    site.check_statuses();
+    let statuses = fs::read(site.statuses()).unwrap();
+    let run = site.visit();
+    assert_eq!(run.exit, Some(0), "{}", run.err);
+    assert_eq!(fs::read(site.statuses()).unwrap(), statuses);
 }
 
 #[test]
