@@ -200,6 +200,14 @@ fn what_is_meant_for_somebody_else() {
     let file = attack.site.own().display().to_string();
     other.hub.git(&["bundle", "create", "--quiet", &file, "main"]);
     attack.check_refusal("another exchange's", &["NotFastForward", "UntrustedKey"]);
+    let pinned = "[trust]\nexchange = \"5f0c1f0e3d5b4d0e9a7c2b6e8f1a4c3d\"\n";
+    let config = attack.site.device.config();
+    attack.site.device.write_config(&config.replace("[trust]\n", pinned));
+    fs::write(attack.site.own(), attack.with(&attack.pack)).unwrap();
+    let run = attack.site.visit();
+    assert_eq!((run.said("reason"), run.exit), ("", Some(0)), "the stick has another exchange's alone: {}", run.err);
+    attack.check_unchanged("another exchange's folder");
+    attack.site.device.write_config(&config);
     // It stands on a base that the device has, and does not lead to it.
     let third = attack.site.commit("three");
     attack.site.bundle(&attack.site.own(), &[&format!("{}..main", attack.second)]);
