@@ -1,8 +1,10 @@
 //! The kept corpus of each fuzz target, through the very checks that the fuzzer makes.
 
 mod targets {
+    pub(crate) mod bundle;
     pub(crate) mod charter;
     pub(crate) mod commit;
+    pub(crate) mod import;
     pub(crate) mod signers;
     pub(crate) mod sshsig;
     pub(crate) mod tree;
@@ -14,8 +16,10 @@ use std::{collections::BTreeSet, fs, panic, path::Path};
 type Target = (&'static str, fn(&[u8]));
 
 const TARGETS: &[Target] = &[
+    ("bundle", targets::bundle::check),
     ("charter", targets::charter::check),
     ("commit", targets::commit::check),
+    ("import", targets::import::check),
     ("signers", targets::signers::check),
     ("sshsig", targets::sshsig::check),
     ("tree", targets::tree::check),

@@ -16,13 +16,13 @@ use super::common::{
 };
 
 /// A publisher, a device without a way to the hub, and a stick.
-struct Site {
-    exchange: Exchange,
-    device: Device,
+pub(super) struct Site {
+    pub(super) exchange: Exchange,
+    pub(super) device: Device,
 }
 
 impl Site {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let exchange = Exchange::new();
         let device = Device::new(&exchange, "unused");
         device.write_config(&device.config().replace("url = \"unused\"\n", ""));
@@ -32,7 +32,7 @@ impl Site {
     }
 
     /// One more commit that makes the file say so.
-    fn commit(&self, content: &str) -> Oid {
+    pub(super) fn commit(&self, content: &str) -> Oid {
         let file = self.device.name("files/motd").display().to_string();
         self.exchange.write(
             MANIFEST,
@@ -44,32 +44,32 @@ impl Site {
         self.exchange.publish()
     }
 
-    fn says(&self) -> String {
+    pub(super) fn says(&self) -> String {
         fs::read_to_string(self.device.path("files/motd")).unwrap_or_default()
     }
 
     /// A path on the stick, below the exchange's folder.
-    fn stick(&self, path: &str) -> PathBuf {
+    pub(super) fn stick(&self, path: &str) -> PathBuf {
         self.exchange.beside("stick/GITER/unnamed").join(path)
     }
 
-    fn own(&self) -> PathBuf {
+    pub(super) fn own(&self) -> PathBuf {
         self.stick(&format!("to-device/{DEVICE}.bundle"))
     }
 
     /// Lets git bundle something of the hub into a file.
-    fn bundle(&self, file: &Path, arguments: &[&str]) {
+    pub(super) fn bundle(&self, file: &Path, arguments: &[&str]) {
         let create = ["bundle", "create", "--quiet"];
         let (options, what): (Vec<&str>, _) = arguments.iter().partition(|argument| argument.starts_with("--version"));
         self.exchange.hub.git(&[&create, &options[..], &[&*file.display().to_string()], &what[..]].concat());
     }
 
-    fn visit(&self) -> Run {
+    pub(super) fn visit(&self) -> Run {
         self.device.run(&["sync", "-o", "json", "--stick", &self.exchange.beside("stick").display().to_string()])
     }
 
     /// A visit that is refused so; nothing of it is applied.
-    fn refused(&self, reason: &str, exit: i32) -> Run {
+    pub(super) fn refused(&self, reason: &str, exit: i32) -> Run {
         let before = self.says();
         let run = self.visit();
         assert_eq!((run.said("reason"), run.exit), (reason, Some(exit)), "{}", run.err);
@@ -78,7 +78,7 @@ impl Site {
     }
 
     /// A visit that takes a commit.
-    fn taken(&self, commit: Oid, says: &str) -> Value {
+    pub(super) fn taken(&self, commit: Oid, says: &str) -> Value {
         let run = self.visit();
         assert_eq!(run.exit, Some(0), "{}", run.err);
         let said: Value = serde_json::from_str(&run.out).unwrap();
