@@ -37,6 +37,8 @@ pub struct Config {
     pub trust: Trust,
     /// `[status]`.
     pub status: Status,
+    /// `[relay]`.
+    pub relay: Relay,
     /// `files.roots`: the folders under which `File` resources may write.
     pub file_roots: Vec<PathBuf>,
     /// `led.sysfs`: the kernel's LED class.
@@ -143,6 +145,17 @@ pub struct Status {
     pub prefix: String,
 }
 
+/// `[relay]`: for whom this device is a gateway.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Relay {
+    /// `relay.devices`: those that it carries for.
+    pub devices: Vec<DeviceId>,
+    /// `relay.folder`: what it keeps for them, laid out as a stick.
+    pub folder: PathBuf,
+    /// `relay.bytes`: the most that it takes into that folder.
+    pub bytes: u64,
+}
+
 /// The wire form of the status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -191,6 +204,9 @@ const KEYS: &[&str] = &[
     "status.coalesce",
     "status.budget",
     "status.prefix",
+    "relay.devices",
+    "relay.folder",
+    "relay.bytes",
     "files.roots",
     "led.sysfs",
     "gpio.dev",
@@ -209,6 +225,9 @@ pub fn read(name: &Path, text: &str, environment: impl IntoIterator<Item = (Stri
     given.take_environment(environment)?;
     given.into_config(&name.display().to_string())
 }
+
+/// Those of them that take a list.
+const LISTS: &[&str] = &["relay.devices", "files.roots"];
 
 /// A value and where it was given.
 struct Value {
@@ -252,7 +271,7 @@ impl Given {
             let key = key.ok_or_else(|| {
                 bad(&variable, "no such key").hint(known_keys(&rest.to_lowercase().replacen('_', ".", 1)))
             })?;
-            let parts = if *key == "files.roots" { value.split(':').map(Into::into).collect() } else { vec![value] };
+            let parts = if LISTS.contains(key) { value.split(':').map(Into::into).collect() } else { vec![value] };
             self.take(key, variable, Some(parts))?;
         }
         Ok(())
@@ -263,7 +282,7 @@ impl Given {
             return Err(bad(&place, &format!("unknown key '{key}'")).hint(known_keys(key)));
         };
         let parts = parts.ok_or_else(|| bad(&place, &format!("{key} is text, or a list of texts, in quotes")))?;
-        if *known != "files.roots" && parts.len() != 1 {
+        if !LISTS.contains(known) && parts.len() != 1 {
             return Err(bad(&place, &format!("{key} is one text")));
         }
         self.0.insert(known, Value { parts, place });
@@ -271,10 +290,13 @@ impl Given {
     }
 
     fn into_config(self, name: &str) -> Result<Config> {
+        let device = self.required(name, "device", "its folder under specs/")?;
+        let state: PathBuf = self.or("state", "/var/lib/giter")?;
         Ok(Config {
             file: name.into(),
-            device: self.required(name, "device", "its folder under specs/")?,
-            state: self.or("state", "/var/lib/giter")?,
+            relay: self.relay(&device, &state)?,
+            device,
+            state,
             board: self.or("board", "auto")?,
             link: Link {
                 url: self.maybe("link.url")?,
@@ -352,6 +374,27 @@ impl Given {
         }
     }
 
+    fn relay(&self, own: &DeviceId, state: &Path) -> Result<Relay> {
+        let folder = self.maybe("relay.folder")?.unwrap_or_else(|| state.join("relay"));
+        let bytes = self.get("relay.bytes", size)?.unwrap_or(64 << 20);
+        let Some(value) = self.0.get("relay.devices") else { return Ok(Relay { devices: vec![], folder, bytes }) };
+        let wrong = |why: &str| bad(&value.place, &format!("relay.devices: {why}"));
+        let mut devices = Vec::new();
+        for part in &value.parts {
+            let device: DeviceId = part.parse().map_err(|error| wrong(&format!("{error}")))?;
+            if device == *own {
+                return Err(wrong(&format!("{device} is this device itself")));
+            }
+            if !devices.contains(&device) {
+                devices.push(device);
+            }
+        }
+        if devices.len() > limits::RELAY_DEVICES {
+            return Err(wrong(&format!("more than {} devices", limits::RELAY_DEVICES)));
+        }
+        Ok(Relay { devices, folder, bytes })
+    }
+
     fn roots(&self) -> Result<Vec<PathBuf>> {
         let Some(value) = self.0.get("files.roots") else { return Ok(vec![]) };
         let absolute = |part: &String| {
@@ -377,20 +420,25 @@ fn any_duration(text: &str) -> Result<Duration, String> {
     if duration > Duration::from_secs(366 * 24 * 3600) { Err("at most a year".into()) } else { Ok(duration) }
 }
 
-/// A number of bytes; none for `0`.
+/// A number of bytes for a day's statuses; none for `0`.
 fn budget(text: &str) -> Result<Option<u64>, String> {
-    const FORM: &str = "a size has a number and a unit, such as 64kB or 1MB; 0 is for no limit";
-    const UNITS: [(&str, u64); 5] = [("B", 1), ("kB", 1_000), ("MB", 1_000_000), ("KiB", 1 << 10), ("MiB", 1 << 20)];
     if text == "0" {
         return Ok(None);
     }
-    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
-    let factor = UNITS.iter().find(|(name, _)| *name == unit.trim_start()).map(|(_, factor)| *factor);
-    let bytes = number.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
-    match bytes.ok_or(FORM)? {
+    match size(text).map_err(|form| format!("{form}; 0 is for no limit"))? {
         bytes if bytes < limits::LEAST_BUDGET => Err(format!("at least {} bytes, or 0", limits::LEAST_BUDGET)),
         bytes => Ok(Some(bytes)),
     }
+}
+
+/// A number of bytes.
+fn size(text: &str) -> Result<u64, String> {
+    const FORM: &str = "a size has a number and a unit, such as 64kB or 1MB";
+    const UNITS: [(&str, u64); 5] = [("B", 1), ("kB", 1_000), ("MB", 1_000_000), ("KiB", 1 << 10), ("MiB", 1 << 20)];
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let factor = UNITS.iter().find(|(name, _)| *name == unit.trim_start()).map(|(_, factor)| *factor);
+    let bytes = number.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
+    bytes.ok_or_else(|| FORM.into())
 }
 
 fn policy(text: &str) -> Result<Policy, String> {

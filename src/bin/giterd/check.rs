@@ -5,9 +5,9 @@ use std::{fs, path::Path, process::ExitCode};
 use giter_edge::{
     api::{Error, Exit, Oid, Reason, Result},
     cli::{self, Output},
-    codec::{config::Config, yaml},
+    codec::{config::Config, stick, yaml},
     disk::{FloorFile, SlotLedger, StateLock},
-    link,
+    link::{self, stick::relay::Relay},
     reconcile::{
         approval::Approval,
         ports::{Board, FloorCopy, Ledger},
@@ -64,6 +64,9 @@ pub fn check(args: &Args) -> Result<ExitCode> {
     // What stands before is what the resources are read with: said once is enough.
     if checks.iter().all(|check| check.result.is_ok()) {
         checks.extend(accepted(args, &config));
+    }
+    if let Some(relay) = device::relay(&config) {
+        checks.push(check("relay", carried(&config, &relay)));
     }
     checks.push(check("hub", hub(&config)));
     print(&checks, args.output)?;
@@ -177,6 +180,15 @@ fn resources(mut view: View) -> Vec<Check> {
         .collect();
     let sound = format!("{} of {count} can be observed", count - failed.len());
     std::iter::once(Check { name: "resources".into(), result: Ok(sound) }).chain(failed).collect()
+}
+
+/// What is kept for the devices behind this one.
+fn carried(config: &Config, relay: &Relay) -> Result<String> {
+    let record = SlotLedger::new(&config.state).load().unwrap_or_default();
+    let exchange = config.trust.exchange.as_ref().or(record.exchange.as_ref());
+    let (devices, bytes) = relay.kept(stick::folder_of(exchange))?;
+    let folder = relay.folder.display();
+    Ok(format!("{folder} holds {bytes} bytes, of {devices} of the {} devices", relay.devices.len()))
 }
 
 fn hub(config: &Config) -> Result<String> {
