@@ -96,6 +96,12 @@ pub const BUNDLE_BYTES: u64 = PACK_BYTES + BUNDLE_HEADER_BYTES;
 pub const STICK_ENTRIES: usize = 4096;
 /// Most bundles for several devices on one stick that are looked into.
 pub const STICK_BUNDLES: usize = 64;
+/// Most devices for which one gateway carries.
+pub const RELAY_DEVICES: usize = 256;
+/// Most copies of papers that a gateway remembers to have met, for each device.
+pub const RELAY_MEMORY: usize = 256;
+/// Largest file in which a gateway remembers them, in bytes.
+pub const RELAY_MEMORY_BYTES: u64 = 32 << 10;
 /// Most statuses that wait for sticks to carry them.
 pub const OUTBOX_STATUSES: usize = 512;
 /// Most bytes that statuses have which wait for sticks, before they are compressed; one of them may have more.

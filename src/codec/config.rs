@@ -17,7 +17,8 @@ use crate::api::{DeviceId, Error, ExchangeId, Reason, Result, exchange::Policy, 
 mod values;
 
 use values::{
-    algorithms, any_duration, branch, budget, format, hold, mount_point, mounting, on_off, policy, prefix, ssh_client,
+    algorithms, any_duration, branch, budget, format, hold, mount_point, mounting, on_off, policy, prefix, size,
+    ssh_client,
 };
 
 /// Where the configuration stands if `--config` does not say otherwise.
@@ -43,6 +44,8 @@ pub struct Config {
     pub trust: Trust,
     /// `[status]`.
     pub status: Status,
+    /// `[relay]`.
+    pub relay: Relay,
     /// `files.roots`: the folders under which `File` resources may write.
     pub file_roots: Vec<PathBuf>,
     /// `[stick]`.
@@ -151,6 +154,17 @@ pub struct Status {
     pub prefix: String,
 }
 
+/// `[relay]`: for whom this device is a gateway.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Relay {
+    /// `relay.devices`: those that it carries for.
+    pub devices: Vec<DeviceId>,
+    /// `relay.folder`: what it keeps for them, laid out as a stick.
+    pub folder: PathBuf,
+    /// `relay.bytes`: the most that it takes into that folder.
+    pub bytes: u64,
+}
+
 /// The wire form of the status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -229,6 +243,9 @@ const KEYS: &[&str] = &[
     "status.coalesce",
     "status.budget",
     "status.prefix",
+    "relay.devices",
+    "relay.folder",
+    "relay.bytes",
     "files.roots",
     "stick.watch",
     "stick.mount",
@@ -241,7 +258,7 @@ const KEYS: &[&str] = &[
 ];
 
 /// Those of them that are lists.
-const LISTS: &[&str] = &["files.roots", "stick.watch"];
+const LISTS: &[&str] = &["relay.devices", "files.roots", "stick.watch"];
 
 /// Where automounters mount sticks: by the Filesystem Hierarchy Standard, and udisks.
 const MEDIA: [&str; 2] = ["/media", "/run/media"];
@@ -323,10 +340,13 @@ impl Given {
     }
 
     fn into_config(self, name: &str) -> Result<Config> {
+        let device = self.required(name, "device", "its folder under specs/")?;
+        let state: PathBuf = self.or("state", "/var/lib/giter")?;
         Ok(Config {
             file: name.into(),
-            device: self.required(name, "device", "its folder under specs/")?,
-            state: self.or("state", "/var/lib/giter")?,
+            relay: self.relay(&device, &state)?,
+            device,
+            state,
             board: self.or("board", "auto")?,
             link: Link {
                 url: self.maybe("link.url")?,
@@ -408,6 +428,27 @@ impl Given {
             }
             _ => Ok(watch),
         }
+    }
+
+    fn relay(&self, own: &DeviceId, state: &Path) -> Result<Relay> {
+        let folder = self.maybe("relay.folder")?.unwrap_or_else(|| state.join("relay"));
+        let bytes = self.get("relay.bytes", size)?.unwrap_or(64 << 20);
+        let Some(value) = self.0.get("relay.devices") else { return Ok(Relay { devices: vec![], folder, bytes }) };
+        let wrong = |why: &str| bad(&value.place, &format!("relay.devices: {why}"));
+        let mut devices = Vec::new();
+        for part in &value.parts {
+            let device: DeviceId = part.parse().map_err(|error| wrong(&format!("{error}")))?;
+            if device == *own {
+                return Err(wrong(&format!("{device} is this device itself")));
+            }
+            if !devices.contains(&device) {
+                devices.push(device);
+            }
+        }
+        if devices.len() > limits::RELAY_DEVICES {
+            return Err(wrong(&format!("more than {} devices", limits::RELAY_DEVICES)));
+        }
+        Ok(Relay { devices, folder, bytes })
     }
 
     fn folders(&self, key: &str) -> Result<Option<Vec<PathBuf>>> {

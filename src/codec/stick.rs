@@ -14,7 +14,7 @@
 
 use std::path::PathBuf;
 
-use crate::api::{DeviceId, Error, ExchangeId, Oid, Reason, Result};
+use crate::api::{DeviceId, Error, ExchangeId, Oid, Reason, Result, limits};
 
 /// The folder at the top of a stick.
 pub const TOP: &str = "GITER";
@@ -60,6 +60,16 @@ impl Paper {
             Self::Ack => ".ack",
             Self::Request => ".enroll.bundle",
             Self::Report => ".txt",
+        }
+    }
+
+    /// Most bytes that such a file has.
+    pub const fn most(self) -> u64 {
+        match self {
+            Self::Specs => limits::BUNDLE_BYTES,
+            Self::Statuses => limits::DEVICE_PUSH_BYTES,
+            Self::Request => limits::REQUEST_BUNDLE_BYTES,
+            Self::Ack | Self::Report => limits::RECEIPT_BYTES,
         }
     }
 

@@ -11,6 +11,7 @@
 
 pub mod choose;
 mod medium;
+pub mod relay;
 
 use std::{
     fs::File,

@@ -11,6 +11,7 @@ pub mod goal;
 pub mod outbox;
 pub mod plan;
 pub mod ports;
+pub mod relay;
 pub mod report;
 pub mod schedule;
 pub mod tick;

@@ -6,7 +6,7 @@ use giter_edge::{codec::stick::Paper, git::bundle};
 use serde_json::Value;
 
 use super::{
-    plant::{Board, Plant, files},
+    plant::{Board, Plant},
     support::{golden, without_names, without_short_fingerprints},
 };
 

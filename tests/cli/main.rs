@@ -21,6 +21,7 @@ mod init;
 mod lint;
 mod plant;
 mod recovery;
+mod relay;
 mod rotation;
 mod support;
 mod trust;

@@ -7,10 +7,10 @@ use giter_edge::{
     cli::{self, Output},
     codec::{
         config::{Config, Mounting},
-        yaml,
+        stick, yaml,
     },
     disk::{FloorFile, SlotLedger, StateLock},
-    link,
+    link::{self, stick::relay::Relay},
     plug::{self, Watch},
     reconcile::{
         approval::Approval,
@@ -70,6 +70,9 @@ pub fn check(args: &Args) -> Result<ExitCode> {
         checks.extend(accepted(args, &config));
     }
     checks.push(check("sticks", sticks(&config)));
+    if let Some(relay) = device::relay(&config) {
+        checks.push(check("relay", carried(&config, &relay)));
+    }
     if config.link.url.is_some() || !config.stick.is_watched() {
         checks.push(check("hub", hub(&config)));
     }
@@ -200,6 +203,15 @@ fn sticks(config: &Config) -> Result<String> {
     }
     let led = lamp.map_or("no LED shows it".into(), |lamp| format!("led {} shows it", lamp.name()));
     Ok(format!("noticed when {}; {led}", ways.join(", or ")))
+}
+
+/// What is kept for the devices behind this one.
+fn carried(config: &Config, relay: &Relay) -> Result<String> {
+    let record = SlotLedger::new(&config.state).load().unwrap_or_default();
+    let exchange = config.trust.exchange.as_ref().or(record.exchange.as_ref());
+    let (devices, bytes) = relay.kept(stick::folder_of(exchange))?;
+    let folder = relay.folder.display();
+    Ok(format!("{folder} holds {bytes} bytes, of {devices} of the {} devices", relay.devices.len()))
 }
 
 fn hub(config: &Config) -> Result<String> {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use giter_edge::{
-    api::{Error, Reason, Result, ledger::Record, limits},
+    api::{Error, ExchangeId, Reason, Result, ledger::Record, limits},
     codec::{
         config::{self, Config},
         keyfile::SecretKey,
@@ -18,7 +18,10 @@ use giter_edge::{
     disk::{FloorFile, SlotLedger, StateLock},
     drivers::{self, Drivers},
     git::{outbox::OutboxFile, seal::StatusSeal, store::PackStore},
-    link::{self, Cancel, Nowhere, StickLink, stick},
+    link::{
+        self, Cancel, Nowhere, StickLink,
+        stick::{self, relay::Relay},
+    },
     reconcile::{
         ports::{Board, FloorCopy, Link},
         tick::{Agent, Ports, Settings},
@@ -100,6 +103,16 @@ impl Device {
             exchange: self.config.trust.exchange.clone(),
         };
         StickLink::open(place, &settings, record)
+    }
+
+    /// For whom this device carries, if for anybody.
+    pub fn relay(&self) -> Option<Relay> {
+        relay(&self.config)
+    }
+
+    /// The exchange of this device, for an agent with this record.
+    pub fn exchange<'a>(&'a self, record: &'a Record) -> Option<&'a ExchangeId> {
+        self.config.trust.exchange.as_ref().or(record.exchange.as_ref())
     }
 
     /// The way to the hub, between two ticks.
@@ -223,9 +236,9 @@ pub fn board(config: &Config) -> Result<Drivers> {
 
 /// What makes this device itself: who could write there through a `File` could make himself the root of trust.
 fn own_files(config: &Config) -> Vec<PathBuf> {
-    let Config { file, state, link, trust, status, sim_file, .. } = config;
+    let Config { file, state, link, trust, status, relay, sim_file, .. } = config;
     let optional = [&link.identity, &link.known_hosts, &trust.floor, sim_file].into_iter().flatten();
-    [file, state, &trust.root, &status.key].into_iter().chain(optional).cloned().collect()
+    [file, state, &trust.root, &status.key, &relay.folder].into_iter().chain(optional).cloned().collect()
 }
 
 /// Where and how the hub is reached.
@@ -251,6 +264,13 @@ pub fn link_settings(config: &Config) -> Result<link::Settings> {
             watch: config.link.watch,
         },
     })
+}
+
+/// For whom the device carries, if for anybody.
+pub fn relay(config: &Config) -> Option<Relay> {
+    let config::Relay { devices, folder, bytes } = config.relay.clone();
+    let (branch, prefix) = (config.link.branch.clone(), config.status.prefix.clone());
+    (!devices.is_empty()).then_some(Relay { folder, devices, bytes, branch, prefix })
 }
 
 fn status_ref(config: &Config) -> String {

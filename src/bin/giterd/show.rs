@@ -1,5 +1,7 @@
 //! What the verbs print: a tick, a plan, the device's own view.
 
+use std::path::PathBuf;
+
 use giter_edge::{
     api::{ConditionType, DeviceStatus, Error, ResourceKey, ResourceStatus, Result, ledger::Record},
     cli::{self, Output, table},
@@ -37,6 +39,15 @@ struct SyncView<'a> {
 struct StickView {
     read: Option<String>,
     wrote: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    relayed: Option<RelayView>,
+}
+
+/// What passed for other devices.
+#[derive(Serialize)]
+struct RelayView {
+    took: Vec<String>,
+    gave: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -87,9 +98,12 @@ pub fn visit(visit: &Visit, output: Output) -> Result<()> {
 
 fn visit_view(visit: &Visit) -> SyncView<'_> {
     let error = visit.error();
-    let wrote = visit.wrote.iter().map(|path| path.display().to_string()).collect();
+    let texts = |paths: &[PathBuf]| paths.iter().map(|path| path.display().to_string()).collect();
+    let relayed =
+        visit.relayed.as_ref().map(|passed| RelayView { took: texts(&passed.took), gave: texts(&passed.gave) });
+    let read = visit.read.as_ref().map(|path| path.display().to_string());
     SyncView {
-        stick: Some(StickView { read: visit.read.as_ref().map(|path| path.display().to_string()), wrote }),
+        stick: Some(StickView { read, wrote: texts(&visit.wrote), relayed }),
         reason: error.as_ref().map(|error| error.reason().as_str()),
         message: error.as_ref().map(Error::one_line),
         ..sync_view(&visit.tick)
@@ -98,8 +112,12 @@ fn visit_view(visit: &Visit) -> SyncView<'_> {
 
 fn visit_text(visit: &Visit) -> String {
     let read = visit.read.as_ref().map_or("no bundle for this device".into(), |path| path.display().to_string());
-    let wrote = visit.wrote.iter().map(|path| format!("wrote {}\n", path.display()));
-    [format!("read {read}\n"), sync_text(&visit.tick)].into_iter().chain(wrote).collect()
+    let relayed = visit.relayed.as_ref();
+    let (took, gave) = relayed.map_or((&[][..], &[][..]), |passed| (&passed.took, &passed.gave));
+    let lines = [("wrote", &visit.wrote[..]), ("took for others", took), ("gave of others", gave)];
+    let written =
+        lines.iter().flat_map(|(word, paths)| paths.iter().map(move |path| format!("{word} {}\n", path.display())));
+    [format!("read {read}\n"), sync_text(&visit.tick)].into_iter().chain(written).collect()
 }
 
 fn changed(tick: &Tick) -> impl Iterator<Item = &Outcome> {

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use giter_edge::{
     api::{Error, Reason, Result},
     codec::{calendar::Utc, stick},
-    link::{StickLink, stick::Place},
+    link::{
+        StickLink,
+        stick::{Place, relay::Passed},
+    },
     reconcile::tick::{Agent, Moment, Reach, Tick},
 };
 
@@ -19,6 +22,8 @@ pub struct Visit {
     pub read: Option<PathBuf>,
     /// What was written, from the top of the stick; a file that was there already with the same bytes is not.
     pub wrote: Vec<PathBuf>,
+    /// What passed for the devices that this one carries for; `None` where there are none.
+    pub relayed: Option<Passed>,
     /// Why something could not be written, or is not known to be safe on the stick.
     pub failed: Option<Error>,
 }
@@ -26,7 +31,8 @@ pub struct Visit {
 impl Visit {
     /// The error that decides the exit code, as [`Tick::error`]: the tick's first.
     pub fn error(&self) -> Option<Error> {
-        self.tick.error().or_else(|| self.failed.as_ref().map(Error::flattened))
+        let relayed = self.relayed.as_ref().and_then(|passed| passed.failed.as_ref());
+        self.tick.error().or_else(|| self.failed.as_ref().or(relayed).map(Error::flattened))
     }
 }
 
@@ -42,7 +48,9 @@ pub fn visit(device: &mut Device, agent: &mut Agent, root: &Path, now: Moment) -
     }
     let mut link = device.carried(Place::Stick(root.to_owned()), agent.record());
     let mut visit = take(device, agent, &mut link, now);
-    let left = link.leave_report(&report(agent, &visit.tick, now)).and(link.sync());
+    let left = link.leave_report(&report(agent, &visit.tick, now));
+    visit.relayed = device.relay().map(|relay| relay.pass(root, stick::folder_of(device.exchange(agent.record()))));
+    let left = left.and(link.sync());
     visit.wrote = link.wrote().to_vec();
     // A stick on which statuses could not be written has no room for the report either.
     visit.failed = left.err().filter(|_| visit.tick.publish_error.is_none());
@@ -57,7 +65,7 @@ pub fn take_bundle(device: &mut Device, agent: &mut Agent, bundle: &Path, now: M
 
 fn take(device: &mut Device, agent: &mut Agent, link: &mut StickLink, now: Moment) -> Visit {
     let tick = agent.tick(&mut device.ports_to(link), Reach::Hub, now);
-    Visit { tick, read: link.read().map(Path::to_owned), wrote: vec![], failed: None }
+    Visit { tick, read: link.read().map(Path::to_owned), wrote: vec![], relayed: None, failed: None }
 }
 
 /// What the device did, for people: the lines at the head are always these.

@@ -47,7 +47,8 @@ fn every_key_can_be_given_both_ways() {
             "link.watch" => "on",
             "link.interval" | "link.splay" | "link.timeout" | "drift.interval" => "5m",
             "status.heartbeat" | "status.coalesce" => "5m",
-            "status.budget" => "64kB",
+            "status.budget" | "relay.bytes" => "64kB",
+            "relay.devices" => "b/c",
             "trust.verify" => "tip",
             "trust.exchange" => "0123456789abcdef0123456789abcdef",
             "status.format" => "yaml",
@@ -107,6 +108,21 @@ fn where_the_agent_mounts_is_a_folder_of_its_own() {
         let refused = refusal(&format!("{SMALLEST}[stick]\nat = \"{wrong}\"\n"));
         assert!(refused.starts_with("giterd.toml:5:1: stick.at: "), "{refused}");
     }
+}
+
+#[test]
+fn a_gateway_carries_for_others() {
+    let with = |more: &str| from(&format!("{SMALLEST}[relay]\n{more}\n"), &[]).map(|config| config.relay);
+    let relay = with("devices = [\"site-a/pump-08\", \"b\", \"b\"]").unwrap();
+    assert_eq!(relay.devices, ["site-a/pump-08", "b"].map(|device| device.parse().unwrap()));
+    assert_eq!((relay.folder, relay.bytes), ("/var/lib/giter/relay".into(), 64 << 20));
+    assert_eq!(with("folder = \"/srv\"\nbytes = \"1MB\"").unwrap().bytes, 1_000_000);
+    let refused = |more: &str| with(more).unwrap_err().to_string();
+    assert!(refused("devices = [\"site-a/pump-07\"]").ends_with("site-a/pump-07 is this device itself"));
+    assert!(refused("devices = [\"B\"]").starts_with("giterd.toml:5:1: relay.devices: a device is"));
+    assert!(refused("bytes = \"much\"").contains("such as 64kB"));
+    let many: Vec<_> = (0..=limits::RELAY_DEVICES).map(|count| format!("\"d{count}\"")).collect();
+    assert!(refused(&format!("devices = [{}]", many.join(","))).ends_with("more than 256 devices"));
 }
 
 #[test]

@@ -14,20 +14,25 @@ pub(super) fn any_duration(text: &str) -> Result<Duration, String> {
     if duration > Duration::from_secs(366 * 24 * 3600) { Err("at most a year".into()) } else { Ok(duration) }
 }
 
-/// A number of bytes; none for `0`.
+/// A number of bytes for a day's statuses; none for `0`.
 pub(super) fn budget(text: &str) -> Result<Option<u64>, String> {
-    const FORM: &str = "a size has a number and a unit, such as 64kB or 1MB; 0 is for no limit";
-    const UNITS: [(&str, u64); 5] = [("B", 1), ("kB", 1_000), ("MB", 1_000_000), ("KiB", 1 << 10), ("MiB", 1 << 20)];
     if text == "0" {
         return Ok(None);
     }
-    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
-    let factor = UNITS.iter().find(|(name, _)| *name == unit.trim_start()).map(|(_, factor)| *factor);
-    let bytes = number.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
-    match bytes.ok_or(FORM)? {
+    match size(text).map_err(|form| format!("{form}; 0 is for no limit"))? {
         bytes if bytes < limits::LEAST_BUDGET => Err(format!("at least {} bytes, or 0", limits::LEAST_BUDGET)),
         bytes => Ok(Some(bytes)),
     }
+}
+
+/// A number of bytes.
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    const FORM: &str = "a size has a number and a unit, such as 64kB or 1MB";
+    const UNITS: [(&str, u64); 5] = [("B", 1), ("kB", 1_000), ("MB", 1_000_000), ("KiB", 1 << 10), ("MiB", 1 << 20)];
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let factor = UNITS.iter().find(|(name, _)| *name == unit.trim_start()).map(|(_, factor)| *factor);
+    let bytes = number.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
+    bytes.ok_or_else(|| FORM.into())
 }
 
 pub(super) fn policy(text: &str) -> Result<Policy, String> {

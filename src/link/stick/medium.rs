@@ -100,6 +100,11 @@ impl Source {
         }
         Ok(Self { file, name: name.to_owned() })
     }
+
+    /// How large it is, in bytes.
+    pub(super) fn size(&self) -> u64 {
+        self.file.metadata().map_or(0, |about| about.len())
+    }
 }
 
 impl Read for Source {

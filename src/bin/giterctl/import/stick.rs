@@ -37,7 +37,7 @@ impl Found {
     /// `StickFailed` if it is no regular file, or cannot be read; `FileTooLarge`.
     pub(super) fn read(&self) -> Result<Vec<u8>> {
         let failed = |e| Error::io(Reason::StickFailed, format!("cannot read {}", self.path), e);
-        let most = most(self.paper);
+        let most = self.paper.most();
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = match openat(&*self.folder, &self.file, flags, Mode::empty()) {
             Err(Errno::LOOP | Errno::NXIO) => return Err(self.is_no_file()),
@@ -63,15 +63,6 @@ impl Found {
     fn is_no_file(&self) -> Error {
         Error::new(Reason::StickFailed, format!("{} is no regular file", self.path))
             .hint("see who made it, and remove it")
-    }
-}
-
-/// Most bytes that such a file has.
-fn most(paper: Paper) -> u64 {
-    match paper {
-        Paper::Specs | Paper::Statuses => limits::DEVICE_PUSH_BYTES,
-        Paper::Request => limits::REQUEST_BUNDLE_BYTES,
-        Paper::Ack | Paper::Report => limits::RECEIPT_BYTES,
     }
 }
 
