@@ -197,12 +197,15 @@ fn sticks(config: &Config) -> Result<String> {
     }
     Watch::new(settings.clone())?.look()?;
     let lamp = device::board(config)?.lamp(config.led_sysfs.clone(), settings.led.as_deref())?;
-    let mut ways: Vec<_> = settings.watch.iter().map(|folder| format!("mounted below {}", folder.display())).collect();
-    if settings.mount == Mounting::Auto {
-        ways.push(format!("plugged in, and mounted at {}", plug::can_mount().map(|()| settings.at.display())?));
-    }
+    let folders: Vec<_> = settings.watch.iter().map(|folder| folder.display().to_string()).collect();
+    let below = (!folders.is_empty()).then(|| format!("below {}", folders.join(", ")));
+    let own = match settings.mount {
+        Mounting::Auto => Some(plug::can_mount().map(|()| format!("mounted at {}", settings.at.display()))?),
+        Mounting::Never => None,
+    };
+    let places: Vec<_> = below.into_iter().chain(own).collect();
     let led = lamp.map_or("no LED shows it".into(), |lamp| format!("led {} shows it", lamp.name()));
-    Ok(format!("noticed when {}; {led}", ways.join(", or ")))
+    Ok(format!("noticed {}; {led}", places.join(" or ")))
 }
 
 /// What is kept for the devices behind this one.
