@@ -282,7 +282,10 @@ impl StickLink {
         };
         let mut source = BufReader::new(source);
         bundle::header(&mut source, [])?;
-        into.ingest(&mut source)
+        into.ingest(&mut source).map_err(|error| match error.reason() {
+            Reason::PackInvalid => error.hint(REWRITE),
+            _ => error,
+        })
     }
 }
 
@@ -312,12 +315,13 @@ impl Link for StickLink {
         for &id in wanted {
             if !into.has(id)? {
                 let what = format!("the bundle {} leaves out {id}", offer.bundle.display());
-                return Err(Error::new(Reason::CommitNotFound, what)
-                    .hint("export again from a repository with the whole history, on the commit that the device has"));
+                return Err(Error::new(Reason::CommitNotFound, what).hint(EXPORT_AGAIN));
             }
         }
         match want {
-            Want::Tip { tip, device, .. } => Reads::of(into, tip, device)?.whole().map(drop),
+            Want::Tip { tip, device, .. } => {
+                Reads::of(into, tip, device)?.whole().map(drop).map_err(|error| error.hint(EXPORT_AGAIN))
+            }
             _ => Ok(()),
         }
     }
@@ -341,6 +345,9 @@ impl Link for StickLink {
         Some(Carried { heard: met.heard, base })
     }
 }
+
+const REWRITE: &str = "write the bundle to the stick again, and let the stick be unmounted before it is pulled out";
+const EXPORT_AGAIN: &str = "export again from a repository with the whole history, on the commit that the device has";
 
 fn is_shared(name: &str) -> bool {
     name.starts_with(stick::SHARED) && name.ends_with(Paper::Specs.ending())
