@@ -12,9 +12,9 @@
 //! * floor 0, words: [`api`], names and values that cannot be wrong;
 //! * floor 1, bytes to words: [`codec`], bounded parsers that never panic;
 //! * floor 2, decisions: [`reconcile`], the ports, the proof types and one tick, synchronous functions over values;
-//! * floor 3, effects: [`git`], [`link`], [`drivers`], [`disk`], the real adapters behind the ports, and [`plug`], which notices sticks. They are
-//!   strangers to each other and meet only through the ports (a link alone knows git's packs; all of them may replace
-//!   a file by [`disk::atomic`]);
+//! * floor 3, effects: [`git`], [`link`], [`drivers`], [`disk`], the real adapters behind the ports, and [`plug`], which
+//!   notices sticks. They are strangers to each other and meet only through the ports (a link alone knows git's packs;
+//!   all of them may replace a file by [`disk::atomic`]);
 //! * floor 4, the programs: `bin/giterd` (the smol shell) and `bin/giterctl` (the publisher's side), and in [`cli`]
 //!   what both say in the same way.
 //!
