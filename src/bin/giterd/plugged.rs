@@ -140,7 +140,7 @@ impl Sticks {
                     Some(path) => say(Level::Info, format!("read {}", path.display())),
                     None => say(Level::Info, "nothing to read for this device".into()),
                 }
-                visit.wrote.iter().for_each(|path| say(Level::Info, format!("wrote {}", path.display())));
+                visit.moved().for_each(|(words, path)| say(Level::Info, format!("{words} {}", path.display())));
                 (Some(visit.tick), failed)
             }
             Err(error) => (None, Some(error)),

@@ -112,12 +112,8 @@ fn visit_view(visit: &Visit) -> SyncView<'_> {
 
 fn visit_text(visit: &Visit) -> String {
     let read = visit.read.as_ref().map_or("no bundle for this device".into(), |path| path.display().to_string());
-    let relayed = visit.relayed.as_ref();
-    let (took, gave) = relayed.map_or((&[][..], &[][..]), |passed| (&passed.took, &passed.gave));
-    let lines = [("wrote", &visit.wrote[..]), ("took for others", took), ("gave of others", gave)];
-    let written =
-        lines.iter().flat_map(|(word, paths)| paths.iter().map(move |path| format!("{word} {}\n", path.display())));
-    [format!("read {read}\n"), sync_text(&visit.tick)].into_iter().chain(written).collect()
+    let moved = visit.moved().map(|(words, path)| format!("{words} {}\n", path.display()));
+    [format!("read {read}\n"), sync_text(&visit.tick)].into_iter().chain(moved).collect()
 }
 
 fn changed(tick: &Tick) -> impl Iterator<Item = &Outcome> {

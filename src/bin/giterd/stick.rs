@@ -29,6 +29,13 @@ pub struct Visit {
 }
 
 impl Visit {
+    /// Every file that was written or passed, and the words for that.
+    pub fn moved(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let (took, gave) = self.relayed.as_ref().map_or((&[][..], &[][..]), |passed| (&passed.took, &passed.gave));
+        let lines = [("wrote", &self.wrote[..]), ("took for others", took), ("gave of others", gave)];
+        lines.into_iter().flat_map(|(words, paths)| paths.iter().map(move |path| (words, path.as_path())))
+    }
+
     /// The error that decides the exit code, as [`Tick::error`]: the tick's first.
     pub fn error(&self) -> Option<Error> {
         let relayed = self.relayed.as_ref().and_then(|passed| passed.failed.as_ref());
