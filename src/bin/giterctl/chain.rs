@@ -260,7 +260,7 @@ pub(crate) fn elsewhere(git: &Git, status_ref: &StatusRef, chain: &Chain) -> Res
 ///
 /// `GitNotFound`.
 pub(crate) fn is_ahead(git: &Git, status_ref: &StatusRef, commit: Oid) -> Result<bool> {
-    Ok(git.ask(&["merge-base", "--is-ancestor", &status_ref.tip.to_string(), &commit.to_string()])?.is_ok())
+    git.leads(&status_ref.tip.to_string(), &commit.to_string())
 }
 
 /// The error where a repository holds no status of a device.

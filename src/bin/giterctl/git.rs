@@ -106,6 +106,15 @@ impl Git {
         said(&output).map(drop).map_err(|words| self.failed(args, words))
     }
 
+    /// Whether one commit leads to another, or is it. One that is not there leads nowhere.
+    ///
+    /// # Errors
+    ///
+    /// `GitNotFound`.
+    pub(crate) fn leads(&self, from: &str, to: &str) -> Result<bool> {
+        Ok(self.ask(&["merge-base", "--is-ancestor", from, to])?.is_ok())
+    }
+
     /// What git prints, or its last words where it says no.
     ///
     /// # Errors

@@ -78,11 +78,11 @@ fn ancestor(git: &Git, name: &str) -> Result<Oid> {
         Error::new(Reason::Usage, format!("there is no commit {name}"))
             .hint("name one with --to: the newest that the hub still has")
     })?;
-    git.ask(&["merge-base", "--is-ancestor", &commit.to_string(), "HEAD"])?.map_err(|_| {
-        Error::new(Reason::Usage, format!("HEAD does not descend from {}", commit.short()))
-            .hint(format!("check out the branch that devices shall follow, such as: git reset --hard {name}"))
-    })?;
-    Ok(commit)
+    if git.leads(&commit.to_string(), "HEAD")? {
+        return Ok(commit);
+    }
+    Err(Error::new(Reason::Usage, format!("HEAD does not descend from {}", commit.short()))
+        .hint(format!("check out the branch that devices shall follow, such as: git reset --hard {name}")))
 }
 
 /// Who signs: a root of the charter; of one that names none, whoever is named.

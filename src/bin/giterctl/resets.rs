@@ -44,7 +44,7 @@ pub(crate) fn allowed(git: &Git, tip: &str) -> Result<Vec<Allowed>> {
     let (mut batch, mut allowed) = (git.batch()?, Vec::new());
     for name in changes(git, &[tip])? {
         let Some(reset) = read(git, &mut batch, &name)? else { continue };
-        let descends = git.ask(&["merge-base", "--is-ancestor", &reset.commit.to_string(), &name])?.is_ok();
+        let descends = git.leads(&reset.commit.to_string(), &name)?;
         allowed.extend(name.parse().ok().filter(|_| descends).map(|commit| Allowed { commit, reset }));
     }
     Ok(allowed)

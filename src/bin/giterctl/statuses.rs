@@ -42,7 +42,7 @@ pub(crate) fn refresh(git: &Git, remote: &str, prefix: &str) -> Result<()> {
     for status_ref in chain::refs(git, prefix)? {
         let Some(ours) = before.get(&status_ref.name).filter(|ours| **ours != status_ref.tip) else { continue };
         let (ours, theirs) = (ours.to_string(), status_ref.tip.to_string());
-        if git.ask(&["merge-base", "--is-ancestor", &theirs, &ours])?.is_ok() {
+        if git.leads(&theirs, &ours)? {
             git.run(&["update-ref", &status_ref.name, &ours, &theirs])?;
         }
     }

@@ -241,8 +241,7 @@ impl Export<'_> {
             if is_new(&spot) || !(is_all || is_replaced()) {
                 continue;
             }
-            let args = ["merge-base", "--is-ancestor", &tip.to_string(), &self.target.tip.to_string()];
-            if self.target.git.ask(&args)?.is_ok() {
+            if self.target.git.leads(&tip.to_string(), &self.target.tip.to_string())? {
                 stale.push(spot);
             }
         }

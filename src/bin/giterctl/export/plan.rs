@@ -18,6 +18,7 @@ use crate::{
     git::Git,
     objects::GitObjects,
     statuses::{self, Word},
+    verify::lineage::Lineage,
 };
 
 /// What is exported, and to which commit devices are to go.
@@ -99,7 +100,7 @@ impl Content {
 ///
 /// `NotFastForward` if the given base does not lead to the tip; the repository cannot be read.
 pub(super) fn legs(target: &Target<'_>, devices: Vec<DeviceId>, from: From) -> Result<Vec<Leg>> {
-    let mut history = History { git: target.git, tip: target.tip, known: BTreeMap::new() };
+    let mut history = Lineage::of(target.git, target.tip.to_string());
     if let From::Base(base) = from
         && !history.holds(base)?
     {
@@ -111,15 +112,16 @@ pub(super) fn legs(target: &Target<'_>, devices: Vec<DeviceId>, from: From) -> R
     let refs = chain::refs(target.git, target.prefix)?;
     let tips: BTreeMap<_, _> = refs.into_iter().map(|status_ref| (status_ref.device, status_ref.tip)).collect();
     let (objects, mut reader) = (GitObjects::of(target.git)?, Reader::of(target.git)?);
+    let mut start = |says| start(&mut history, target.tip, from, says);
     let mut leg = |device: DeviceId| {
         let Some(tip) = tips.get(device.as_str()).copied() else {
-            return Ok(Leg { start: history.start(from, None)?, device, heard: None, why: None });
+            return Ok(Leg { start: start(None)?, device, heard: None, why: None });
         };
         let own = statuses::keys(&objects, target.tree, &device)?;
         Ok(match Word::read(&mut reader, &device, &own, tip)? {
             Ok(word) => {
                 let says = word.status.observed_revision;
-                let start = history.start(from, says)?;
+                let start = start(says)?;
                 let why = match (from, says) {
                     (From::Statuses, Some(says)) if start == Start::Nowhere => {
                         Some(format!("it has {}, which does not lead to {}", says.short(), target.tip.short()))
@@ -133,7 +135,7 @@ pub(super) fn legs(target: &Target<'_>, devices: Vec<DeviceId>, from: From) -> R
             }
             Err(flaw) => {
                 let why = Some(format!("its status {} is not believed: {flaw} [{}]", tip.short(), flaw.reason));
-                Leg { start: history.start(from, None)?, device, heard: None, why }
+                Leg { start: start(None)?, device, heard: None, why }
             }
         })
     };
@@ -162,37 +164,18 @@ pub(super) fn bundles(legs: &[Leg], is_full: bool, room: usize) -> Vec<Bundle> {
     shared.into_iter().chain(crowded.into_iter().flat_map(each)).chain(bundles).collect()
 }
 
-/// Which commits lead to the tip, each asked for once.
-struct History<'a> {
-    git: &'a Git,
-    tip: Oid,
-    known: BTreeMap<Oid, bool>,
-}
-
-impl History<'_> {
-    fn start(&mut self, from: From, says: Option<Oid>) -> Result<Start> {
-        let base = match from {
-            From::Statuses => says,
-            From::Base(base) => Some(base),
-            From::Nothing => None,
-        };
-        Ok(match base {
-            Some(base) if base == self.tip => Start::There,
-            Some(base) if self.holds(base)? => Start::Base(base),
-            _ => Start::Nowhere,
-        })
-    }
-
-    fn holds(&mut self, commit: Oid) -> Result<bool> {
-        if let Some(known) = self.known.get(&commit) {
-            return Ok(*known);
-        }
-        // One that is not there does not lead anywhere either.
-        let args = ["merge-base", "--is-ancestor", &commit.to_string(), &self.tip.to_string()];
-        let holds = self.git.ask(&args)?.is_ok();
-        self.known.insert(commit, holds);
-        Ok(holds)
-    }
+/// Where one starts whose status says that it has a commit of the history that ends at the tip.
+fn start(history: &mut Lineage<'_>, tip: Oid, from: From, says: Option<Oid>) -> Result<Start> {
+    let base = match from {
+        From::Statuses => says,
+        From::Base(base) => Some(base),
+        From::Nothing => None,
+    };
+    Ok(match base {
+        Some(base) if base == tip => Start::There,
+        Some(base) if history.holds(base)? => Start::Base(base),
+        _ => Start::Nowhere,
+    })
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ pub(super) fn judge(hub: &Hub<'_>, login: &Login, update: &Update) -> Result<Bri
         hub.standing.vouches(*commit, hub.now)?;
     }
     if let Some(old) = update.old {
-        let is_forward = hub.git.ask(&["merge-base", "--is-ancestor", &old.to_string(), &new])?.is_ok();
+        let is_forward = hub.git.leads(&old.to_string(), &new)?;
         // Somebody trusted signed what takes the place of the old commits.
         if !is_forward && commits.is_empty() {
             check_may_take_away(login, "the ref would only lose commits")?;

@@ -86,7 +86,7 @@ fn parting(git: &Git, reader: &mut Reader, tip: Oid, old: Option<Oid>) -> Result
 }
 
 fn is_before(git: &Git, commit: Oid, old: Oid) -> Result<bool> {
-    Ok(git.ask(&["merge-base", "--is-ancestor", &commit.to_string(), &old.to_string()])?.is_ok())
+    git.leads(&commit.to_string(), &old.to_string())
 }
 
 /// The number of a status; 0 of one that cannot be read, which any other takes the place of.

@@ -88,8 +88,7 @@ impl<'a> Lineage<'a> {
             return Ok(*answer);
         }
         let end = to.map_or_else(|| self.tip.clone(), |to| to.to_string());
-        // A commit that is not there is not of the history either.
-        let answer = self.git.ask(&["merge-base", "--is-ancestor", &from.to_string(), &end])?.is_ok();
+        let answer = self.git.leads(&from.to_string(), &end)?;
         self.answers.insert((from, to), answer);
         Ok(answer)
     }

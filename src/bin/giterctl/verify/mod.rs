@@ -3,7 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod finding;
 mod keys;
-mod lineage;
+pub(crate) mod lineage;
 
 use std::{
     collections::BTreeMap,
