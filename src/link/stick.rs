@@ -10,7 +10,7 @@
 //! goes through the same intake and the same proof as what a hub sends.
 
 pub mod choose;
-mod medium;
+pub mod medium;
 pub mod relay;
 
 use std::{
@@ -255,8 +255,8 @@ impl StickLink {
     fn acknowledged(&self, root: &Folder, exchange: &str) -> Option<Oid> {
         let place = Paper::Ack.place(exchange, &self.device);
         let read = || -> Result<Option<Oid>> {
-            let Some(folder) = root.below(place.folders.iter().copied())? else { return Ok(None) };
-            let Some(mut source) = folder.file(&place.file, limits::NAME_BYTES as u64)? else { return Ok(None) };
+            let source = root.open(place.folders.iter().copied(), &place.file, limits::NAME_BYTES as u64)?;
+            let Some(mut source) = source else { return Ok(None) };
             let mut bytes = Vec::new();
             source.read_to_end(&mut bytes).map_err(unread)?;
             stick::read_ack(&bytes).map(Some)
@@ -276,8 +276,7 @@ impl StickLink {
                 let gone = || Error::new(Reason::StickFailed, format!("{} is gone", offer.bundle.display()));
                 let names: Vec<_> = offer.bundle.iter().filter_map(|name| name.to_str()).collect();
                 let (file, folders) = names.split_last().ok_or_else(gone)?;
-                let folder = Folder::at(root)?.below(folders.iter().copied())?.ok_or_else(gone)?;
-                folder.file(file, limits::BUNDLE_BYTES)?.ok_or_else(gone)?
+                Folder::at(root)?.open(folders.iter().copied(), file, limits::BUNDLE_BYTES)?.ok_or_else(gone)?
             }
         };
         let mut source = BufReader::new(source);
@@ -356,8 +355,8 @@ fn is_shared(name: &str) -> bool {
 /// Whether a file has these bytes already: then it is left alone, which spares the stick.
 fn is_there(root: &Path, place: &stick::Place<'_>, bytes: &[u8]) -> bool {
     let read = || -> Result<Option<Vec<u8>>> {
-        let Some(folder) = Folder::at(root)?.below(place.folders.iter().copied())? else { return Ok(None) };
-        let Some(mut source) = folder.file(&place.file, bytes.len() as u64)? else { return Ok(None) };
+        let source = Folder::at(root)?.open(place.folders.iter().copied(), &place.file, bytes.len() as u64)?;
+        let Some(mut source) = source else { return Ok(None) };
         let mut there = Vec::new();
         source.read_to_end(&mut there).map_err(unread)?;
         Ok(Some(there))

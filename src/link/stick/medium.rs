@@ -4,6 +4,7 @@
 use std::{
     fs::File,
     io::{self, ErrorKind, Read},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::Path,
 };
 
@@ -15,11 +16,15 @@ use rustix::{
 use crate::api::{Error, Reason, Result, limits};
 
 /// A folder of a stick.
-pub(super) struct Folder(File);
+pub struct Folder(File);
 
 impl Folder {
     /// The folder where a stick is mounted.
-    pub(super) fn at(root: &Path) -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// `StickFailed`.
+    pub fn at(root: &Path) -> Result<Self> {
         let opened = File::open(root).and_then(|root| match root.metadata()?.is_dir() {
             true => Ok(Self(root)),
             false => Err(ErrorKind::NotADirectory.into()),
@@ -27,6 +32,20 @@ impl Folder {
         opened.map_err(|e| {
             Error::new(Reason::StickFailed, format!("there is no stick at {}", root.display())).caused_by(e)
         })
+    }
+
+    /// Opens a plain file that lies so far below; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// `StickFailed`; `PackTooLarge` if it has more bytes than the limit.
+    pub fn open<'a>(
+        &self,
+        folders: impl IntoIterator<Item = &'a str>,
+        file: &str,
+        limit: u64,
+    ) -> Result<Option<Source>> {
+        self.below(folders)?.map_or(Ok(None), |folder| folder.file(file, limit))
     }
 
     /// A folder below it; `None` if there is none.
@@ -44,7 +63,11 @@ impl Folder {
     }
 
     /// Opens a plain file in it; `None` if nothing has that name.
-    pub(super) fn file(&self, name: &str, limit: u64) -> Result<Option<Source>> {
+    ///
+    /// # Errors
+    ///
+    /// `StickFailed`; `PackTooLarge` if it has more bytes than the limit.
+    pub fn file(&self, name: &str, limit: u64) -> Result<Option<Source>> {
         // Asked before, so that no device is so much as opened; and after, should another have taken its place.
         let is_plain = match statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(about) => FileType::from_raw_mode(about.st_mode) == FileType::RegularFile,
@@ -80,9 +103,21 @@ impl Folder {
     }
 }
 
+impl From<OwnedFd> for Folder {
+    fn from(folder: OwnedFd) -> Self {
+        Self(folder.into())
+    }
+}
+
+impl AsFd for Folder {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 /// A plain file of a stick. What it fails with are [`Error`]s in an [`io::Error`].
 #[derive(Debug)]
-pub(super) struct Source {
+pub struct Source {
     file: File,
     name: String,
 }
@@ -102,7 +137,7 @@ impl Source {
     }
 
     /// How large it is, in bytes.
-    pub(super) fn size(&self) -> u64 {
+    pub fn size(&self) -> u64 {
         self.file.metadata().map_or(0, |about| about.len())
     }
 }

@@ -309,8 +309,7 @@ fn names(root: &Folder, exchange: &str) -> Result<Vec<String>> {
 }
 
 fn open(root: &Folder, place: &Place<'_>, most: u64) -> Result<Option<Source>> {
-    let folder = root.below(place.folders.iter().copied())?;
-    folder.map_or(Ok(None), |folder| folder.file(&place.file, most))
+    root.open(place.folders.iter().copied(), &place.file, most)
 }
 
 /// What a file takes, whatever it is; nothing if it is none.

@@ -14,9 +14,10 @@ use giter_edge::{
     api::{Error, Oid, Reason, Result},
     codec::stick::{Place, SHARED, TO_DEVICE, TOP},
     disk::{atomic, folder},
+    link::stick::medium::Folder,
 };
 use rustix::{
-    fs::{AtFlags, Mode, OFlags, openat, syncfs, unlinkat},
+    fs::{AtFlags, syncfs, unlinkat},
     io::Errno,
 };
 
@@ -144,16 +145,12 @@ impl Stick {
         found
     }
 
-    /// The first bytes of a regular file.
-    fn head(&self, spot: &Spot) -> io::Result<Vec<u8>> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let mut file =
-            File::from(openat(folder::below(&self.root, spot.folders())?, &spot.file, flags, Mode::empty())?);
-        if !file.metadata()?.is_file() {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
+    /// The first bytes of a plain file; none if there is none.
+    fn head(&self, spot: &Spot) -> Result<Vec<u8>> {
         let mut head = Vec::new();
-        (&mut file).take(HEAD_BYTES).read_to_end(&mut head)?;
+        if let Some(file) = Folder::at(&self.root)?.open(spot.folders(), &spot.file, u64::MAX)? {
+            file.take(HEAD_BYTES).read_to_end(&mut head).map_err(|e| self.failed("read", spot, e))?;
+        }
         Ok(head)
     }
 

@@ -1,6 +1,6 @@
 //! The stick that is read: what lies where a device of this exchange puts it, and nothing else.
 //!
-//! Nothing there is trusted. No symbolic link is followed, nothing but a regular file is opened for its bytes, and names,
+//! Nothing there is trusted. No symbolic link is followed, nothing but a plain file is opened for its bytes, and names,
 //! sizes and counts are bounded before anything is read.
 
 use std::{
@@ -8,11 +8,13 @@ use std::{
     io::{self, Read},
     os::fd::OwnedFd,
     path::Path,
+    rc::Rc,
 };
 
 use giter_edge::{
     api::{DeviceId, Error, Reason, Result, limits},
     codec::stick::{FROM_DEVICE, Paper, TOP},
+    link::stick::medium::Folder,
 };
 use rustix::{
     fs::{Dir, FileType, Mode, OFlags, openat},
@@ -25,7 +27,7 @@ pub(super) struct Found {
     pub(super) paper: Paper,
     /// Its path from the top of the stick.
     pub(super) path: String,
-    folder: std::rc::Rc<OwnedFd>,
+    folder: Rc<Folder>,
     file: String,
 }
 
@@ -34,35 +36,23 @@ impl Found {
     ///
     /// # Errors
     ///
-    /// `StickFailed` if it is no regular file, or cannot be read; `FileTooLarge`.
+    /// `StickFailed` if it is no plain file, or cannot be read; `FileTooLarge`.
     pub(super) fn read(&self) -> Result<Vec<u8>> {
-        let failed = |e| Error::io(Reason::StickFailed, format!("cannot read {}", self.path), e);
+        let gone = || Error::new(Reason::StickFailed, format!("{} is gone", self.path));
         let most = self.paper.most();
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = match openat(&*self.folder, &self.file, flags, Mode::empty()) {
-            Err(Errno::LOOP | Errno::NXIO) => return Err(self.is_no_file()),
-            file => File::from(file.map_err(|e| failed(e.into()))?),
-        };
-        let about = file.metadata().map_err(failed)?;
-        if !about.is_file() {
-            return Err(self.is_no_file());
+        let source = self.folder.file(&self.file, u64::MAX)?.ok_or_else(gone)?;
+        let (size, mut bytes) = (source.size(), Vec::new());
+        if size <= most {
+            let failed = |e| Error::io(Reason::StickFailed, format!("cannot read {}", self.path), e);
+            source.take(most + 1).read_to_end(&mut bytes).map_err(failed)?;
         }
-        let mut bytes = Vec::new();
-        if about.len() <= most {
-            file.take(most + 1).read_to_end(&mut bytes).map_err(failed)?;
-        }
-        if about.len().max(bytes.len() as u64) > most {
+        if size.max(bytes.len() as u64) > most {
             let what = format!("{} has more than {most} bytes", self.path);
             return Err(
                 Error::new(Reason::FileTooLarge, what).hint("it is not what giterd writes: see what is on the stick")
             );
         }
         Ok(bytes)
-    }
-
-    fn is_no_file(&self) -> Error {
-        Error::new(Reason::StickFailed, format!("{} is no regular file", self.path))
-            .hint("see who made it, and remove it")
     }
 }
 
@@ -120,7 +110,7 @@ struct Walk {
 
 impl Walk {
     fn look(&mut self, from: OwnedFd, path: &str, device: &str, depth: usize) -> io::Result<()> {
-        let from = std::rc::Rc::new(from);
+        let from = Rc::new(Folder::from(from));
         for (name, kind) in self.list(&*from)? {
             let (inner_path, named) = (format!("{path}/{name}"), |stem: &str| format!("{device}{stem}"));
             if let Some((paper, device)) =
