@@ -10,6 +10,7 @@
 //! statuses follow each other, nothing is larger than it may be. Whether it is true is for those who have the keys.
 
 use std::{
+    collections::BTreeMap,
     io::{self, BufReader, Read, Write},
     path::{Path, PathBuf},
 };
@@ -106,7 +107,7 @@ impl Relay {
         for device in &self.devices {
             passing.with_memory(Paper::Ack.place(exchange, device), |passing, memory| {
                 for (paper, place) in papers(exchange, device) {
-                    passing.paper(Kind::Own(paper, device), &place, memory, || Order::Later);
+                    passing.paper(Kind::Own(paper, device), &place, memory);
                 }
             });
         }
@@ -178,9 +179,15 @@ impl Passing<'_> {
     }
 
     /// Lets one paper pass, whichever way it goes.
-    fn paper(&mut self, kind: Kind<'_>, place: &Place<'_>, memory: &mut Memory, otherwise: impl FnOnce() -> Order) {
+    fn paper(&mut self, kind: Kind<'_>, place: &Place<'_>, memory: &mut Memory) {
+        let stick = self.look(&self.stick, kind, place);
+        self.seen(stick, kind, place, memory);
+    }
+
+    /// The same, of what was seen on the stick.
+    fn seen(&mut self, stick: Result<Option<Copy>>, kind: Kind<'_>, place: &Place<'_>, memory: &mut Memory) {
         let path = place.path();
-        let stick = match self.look(&self.stick, kind, place) {
+        let stick = match stick {
             Ok(stick) => stick,
             Err(error) => return self.passed.fail(&path.display().to_string(), error),
         };
@@ -191,7 +198,7 @@ impl Passing<'_> {
         });
         let order = || match (stick.as_ref().and_then(|copy| copy.statuses.as_ref()), kept.as_ref()) {
             (Some(stick), Some(Copy { statuses: Some(kept), .. })) => relay::order(stick, kept),
-            _ => otherwise(),
+            _ => Order::Later,
         };
         let digest = |copy: &Option<Copy>| copy.as_ref().map(|copy| copy.digest.clone());
         let way = relay::way(digest(&stick).as_deref(), digest(&kept).as_deref(), memory, order);
@@ -220,15 +227,11 @@ impl Passing<'_> {
             (Err(error), _) | (_, Err(error)) => return self.passed.fail("relay", error),
         };
         let exchange = self.exchange;
-        let is_new = |name: &String| {
-            let copy = self.look(&self.stick, Kind::Shared, &shared_place(exchange, name));
-            copy.is_ok_and(|copy| copy.is_some_and(|copy| !memory.has_met(&copy.digest)))
-        };
-        if !there.iter().any(is_new) {
-            here.iter().for_each(|name| self.one_shared(name, memory));
-            return;
-        }
-        for name in here.iter().filter(|name| !there.contains(name)) {
+        let look = |name: &String| self.look(&self.stick, Kind::Shared, &shared_place(exchange, name));
+        let mut looked: BTreeMap<&String, _> = there.iter().map(|name| (name, look(name))).collect();
+        let is_new = |copy: &Copy| !memory.has_met(&copy.digest);
+        let brings_news = looked.values().flatten().flatten().any(is_new);
+        for name in here.iter().filter(|name| brings_news && !there.contains(name)) {
             let place = shared_place(exchange, name);
             let freed = size(&self.kept, &place);
             match std::fs::remove_file(self.relay.folder.join(place.path())) {
@@ -236,11 +239,13 @@ impl Passing<'_> {
                 Err(e) => self.passed.fail("relay", Error::state(format!("cannot remove {name}"), e)),
             }
         }
-        there.iter().for_each(|name| self.one_shared(name, memory));
-    }
-
-    fn one_shared(&mut self, name: &str, memory: &mut Memory) {
-        self.paper(Kind::Shared, &shared_place(self.exchange, name), memory, || Order::Later);
+        for name in if brings_news { &there } else { &here } {
+            let place = shared_place(exchange, name);
+            match looked.remove(name) {
+                Some(copy) => self.seen(copy, Kind::Shared, &place, memory),
+                None => self.paper(Kind::Shared, &place, memory),
+            }
+        }
     }
 
     /// Looks at a copy; `None` if there is none.
@@ -275,16 +280,15 @@ impl Passing<'_> {
             return Err(Error::new(Reason::DiskFull, what).hint("raise relay.bytes, or carry for fewer devices"));
         }
         copy(&self.stick, &self.relay.folder, place, new)
-            .map_err(|e| unmoved(e, Reason::StateFailed, format!("cannot keep {}", place.path().display())))?;
+            .map_err(|e| Error::io(Reason::StateFailed, format!("cannot keep {}", place.path().display()), e))?;
         self.used = used;
         self.passed.took.push(place.path());
         Ok(())
     }
 
     fn give(&mut self, place: &Place<'_>, kept: &Copy) -> Result<()> {
-        copy(&self.kept, self.root, place, kept).map_err(|e| {
-            unmoved(e, Reason::StickFailed, format!("cannot write {} to the stick", place.path().display()))
-        })?;
+        let what = || format!("cannot write {} to the stick", place.path().display());
+        copy(&self.kept, self.root, place, kept).map_err(|e| Error::io(Reason::StickFailed, what(), e))?;
         self.passed.gave.push(place.path());
         Ok(())
     }
@@ -336,10 +340,6 @@ fn copy(from: &Folder, to: &Path, place: &Place<'_>, seen: &Copy) -> io::Result<
     })?;
     atomic::adopt(&folder, &place.file)?;
     Ok(fsync(&folder)?)
-}
-
-fn unmoved(error: io::Error, otherwise: Reason, what: String) -> Error {
-    Error::io(otherwise, what, error)
 }
 
 /// A reader that takes the digest of all that is read.
