@@ -211,8 +211,7 @@ fn sticks(config: &Config) -> Result<String> {
 /// What is kept for the devices behind this one.
 fn carried(config: &Config, relay: &Relay) -> Result<String> {
     let record = SlotLedger::new(&config.state).load().unwrap_or_default();
-    let exchange = config.trust.exchange.as_ref().or(record.exchange.as_ref());
-    let (devices, bytes) = relay.kept(stick::folder_of(exchange))?;
+    let (devices, bytes) = relay.kept(stick::folder_of(device::exchange(config, &record)))?;
     let folder = relay.folder.display();
     Ok(format!("{folder} holds {bytes} bytes, of {devices} of the {} devices", relay.devices.len()))
 }

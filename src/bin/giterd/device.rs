@@ -110,11 +110,6 @@ impl Device {
         relay(&self.config)
     }
 
-    /// The exchange of this device, for an agent with this record.
-    pub fn exchange<'a>(&'a self, record: &'a Record) -> Option<&'a ExchangeId> {
-        self.config.trust.exchange.as_ref().or(record.exchange.as_ref())
-    }
-
     /// The way to the hub, between two ticks.
     pub fn link(&mut self) -> &mut dyn Link {
         &mut *self.link
@@ -271,6 +266,12 @@ pub fn relay(config: &Config) -> Option<Relay> {
     let config::Relay { devices, folder, bytes } = config.relay.clone();
     let (branch, prefix) = (config.link.branch.clone(), config.status.prefix.clone());
     (!devices.is_empty()).then_some(Relay { folder, devices, bytes, branch, prefix })
+}
+
+/// The exchange of a device with this record, if that is known by now: the one that the operator names, or else the one that
+/// was pinned.
+pub fn exchange<'a>(config: &'a Config, record: &'a Record) -> Option<&'a ExchangeId> {
+    config.trust.exchange.as_ref().or(record.exchange.as_ref())
 }
 
 fn status_ref(config: &Config) -> String {

@@ -108,7 +108,7 @@ fn ask(link: &mut dyn Link, device: &DeviceId, request: &[NewObject; 3], force: 
 }
 
 fn to_stick(config: &Config, record: &Record, root: &Path, request: &[NewObject; 3]) -> Result<PathBuf> {
-    let exchange = config.trust.exchange.as_ref().or(record.exchange.as_ref());
+    let exchange = device::exchange(config, record);
     let place = Paper::Request.place(exchange.map_or(stick::ENROLL, ExchangeId::as_str), &config.device);
     let bytes = bundle::write(&enrolment::ref_of(&config.device), request[2].id, None, request)?;
     let access = Access { mode: 0o644, ..Access::PRIVATE };

@@ -12,7 +12,7 @@ use giter_edge::{
     reconcile::tick::{Agent, Moment, Reach, Tick},
 };
 
-use crate::device::Device;
+use crate::device::{self, Device};
 
 /// What came of a visit.
 pub struct Visit {
@@ -56,7 +56,9 @@ pub fn visit(device: &mut Device, agent: &mut Agent, root: &Path, now: Moment) -
     let mut link = device.carried(Place::Stick(root.to_owned()), agent.record());
     let mut visit = take(device, agent, &mut link, now);
     let left = link.leave_report(&report(agent, &visit.tick, now));
-    visit.relayed = device.relay().map(|relay| relay.pass(root, stick::folder_of(device.exchange(agent.record()))));
+    visit.relayed = device
+        .relay()
+        .map(|relay| relay.pass(root, stick::folder_of(device::exchange(&device.config, agent.record()))));
     let left = left.and(link.sync());
     visit.wrote = link.wrote().to_vec();
     // A stick on which statuses could not be written has no room for the report either.
