@@ -196,9 +196,9 @@ impl Export<'_> {
 
     fn write_one(&self, Bundle { content, legs }: &Bundle, objects: &dyn Objects) -> File {
         let of: Vec<&Leg> = legs.iter().map(|leg| &self.legs[*leg]).collect();
-        let spot = match of[..] {
-            [leg] => Paper::Specs.place(self.folder, &leg.device).into(),
-            _ => Spot::shared(self.folder, content.shared_name(self.target.tip)),
+        let spot = match content.base().filter(|_| of.len() > 1) {
+            Some(base) => Spot::shared(self.folder, Shared { tip: self.target.tip, base }.name()),
+            None => Paper::Specs.place(self.folder, &of[0].device).into(),
         };
         let bytes = match self.is_dry {
             true => bundle::write(&self.target, objects, *content, &of, &mut sink()),
@@ -237,7 +237,7 @@ impl Export<'_> {
         let own = self.legs.iter().map(|leg| Spot::from(Paper::Specs.place(self.folder, &leg.device)));
         let mut stale: Vec<Spot> = own.filter(|spot| !is_new(spot)).collect();
         for (spot, Shared { tip, base }) in self.stick.shared(self.folder, &self.target.branch) {
-            let is_replaced = || files.iter().any(|file| file.base() == Some(base));
+            let is_replaced = || files.iter().any(|file| file.content.base() == Some(base));
             if is_new(&spot) || !(is_all || is_replaced()) {
                 continue;
             }

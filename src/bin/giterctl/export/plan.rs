@@ -8,10 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use giter_edge::{
-    api::{DeviceId, Error, Oid, Reason, Result},
-    codec::stick::SHARED,
-};
+use giter_edge::api::{DeviceId, Error, Oid, Reason, Result};
 
 use crate::{
     chain::{self, Reader},
@@ -84,13 +81,13 @@ pub(super) enum Content {
 }
 
 impl Content {
-    /// The name of the file where it is for several devices.
-    pub(super) fn shared_name(self, tip: Oid) -> String {
-        let from = match self {
-            Self::Since(base) => base.short(),
-            Self::Seed | Self::Full => "full".into(),
-        };
-        format!("{SHARED}{}-{from}.bundle", tip.short())
+    /// What one has to have to read it; `None` where it is one device's seed.
+    pub(super) fn base(self) -> Option<Option<Oid>> {
+        match self {
+            Self::Since(base) => Some(Some(base)),
+            Self::Full => Some(None),
+            Self::Seed => None,
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 
 use giter_edge::{
     api::{Error, Oid, Reason, Result},
-    codec::stick::{Place, SHARED, TO_DEVICE, TOP},
+    codec::stick::{Paper, Place, SHARED, TO_DEVICE, TOP},
     disk::{atomic, folder},
     link::stick::medium::Folder,
 };
@@ -201,8 +201,14 @@ impl Shared {
             None => (None, first),
         };
         let tip: Oid = tip.strip_suffix(branch)?.strip_suffix(' ')?.parse().ok()?;
-        let from = base.map_or("full".into(), |base| base.short());
-        (name == format!("{SHARED}{}-{from}.bundle", tip.short())).then_some(Self { tip, base })
+        let shared = Self { tip, base };
+        (name == shared.name()).then_some(shared)
+    }
+
+    /// The name of the file.
+    pub(super) fn name(&self) -> String {
+        let from = self.base.map_or("full".into(), |base| base.short());
+        format!("{SHARED}{}-{from}{}", self.tip.short(), Paper::Specs.ending())
     }
 }
 

@@ -23,17 +23,6 @@ pub(super) struct File {
     pub(super) bytes: Result<u64>,
 }
 
-impl File {
-    /// What one has to have to read it; `None` where it is one device's seed.
-    pub(super) fn base(&self) -> Option<Option<Oid>> {
-        match self.content {
-            Content::Since(base) => Some(Some(base)),
-            Content::Full => Some(None),
-            Content::Seed => None,
-        }
-    }
-}
-
 /// What `-o json` prints, version 1.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
