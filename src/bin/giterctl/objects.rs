@@ -4,11 +4,15 @@ use std::{cell::RefCell, collections::HashMap};
 
 use giter_edge::{
     api::{
-        Error, Oid, Reason, Result,
+        Error, Exchange, Oid, Reason, Result,
         object::{Object, ObjectKind},
     },
-    git::commit::object,
-    reconcile::ports::Objects,
+    codec::stick::folder_of,
+    git::{commit::object, graph},
+    reconcile::{
+        decode::{self, GitTree},
+        ports::Objects,
+    },
 };
 
 use crate::git::{Answer, Batch, Git};
@@ -26,6 +30,33 @@ impl GitObjects {
     /// `GitNotFound`.
     pub(crate) fn of(git: &Git) -> Result<Self> {
         Ok(Self { batch: RefCell::new(git.batch()?) })
+    }
+}
+
+/// The exchange at a commit, as devices read it.
+pub(crate) struct Snapshot {
+    /// The commit's tree.
+    pub(crate) tree: Oid,
+    /// The charter, if there is one.
+    pub(crate) exchange: Option<Exchange>,
+}
+
+impl Snapshot {
+    /// Reads it.
+    ///
+    /// # Errors
+    ///
+    /// `ObjectMissing`; what is wrong with the charter; `GitFailed`.
+    pub(crate) fn at(objects: &GitObjects, commit: Oid) -> Result<Self> {
+        let missing = || Error::new(Reason::ObjectMissing, format!("commit {} is not there", commit.short()));
+        let tree = graph::lineage(objects, commit)?.ok_or_else(missing)?.tree;
+        let exchange = decode::exchange(&GitTree::new(objects, tree))?;
+        Ok(Self { tree, exchange })
+    }
+
+    /// The name of its folder on a stick.
+    pub(crate) fn folder(&self) -> &str {
+        folder_of(self.exchange.as_ref().map(|exchange| &exchange.id))
     }
 }
 

@@ -122,6 +122,16 @@ fn status(batch: &mut Batch, commit: &str, device: &str) -> Result<DeviceStatus>
     Err(Error::new(Reason::StatusInvalid, format!("its commit holds neither {}", statusfile::NAMES.join(" nor "))))
 }
 
+/// [`commit`], as a name of an object.
+///
+/// # Errors
+///
+/// Those of [`commit`].
+pub(crate) fn commit_id(git: &Git, revision: Option<&str>) -> Result<Oid> {
+    let name = commit(git, revision)?;
+    name.parse().map_err(|_| Error::new(Reason::GitFailed, format!("git names no commit with {name:?}")))
+}
+
 /// The commit of the exchange that is meant: the one given, or else HEAD, or else the only branch.
 ///
 /// # Errors

@@ -25,13 +25,9 @@ use giter_edge::{
     cli::{self, Output},
     codec::{
         charter::Charter,
-        stick::{Paper, folder_of, write_ack},
+        stick::{Paper, write_ack},
     },
-    git::graph,
-    reconcile::{
-        decode::{self, GitTree},
-        ports::Objects,
-    },
+    reconcile::ports::Objects,
 };
 use indicatif::ProgressBar;
 
@@ -44,7 +40,7 @@ use self::{
 use crate::{
     charter,
     git::Git,
-    objects::{GitObjects, Remembered},
+    objects::{GitObjects, Remembered, Snapshot},
     repository, statuses,
 };
 
@@ -115,7 +111,7 @@ impl Args {
 
     fn from(&self, git: &Git) -> Result<From> {
         Ok(match &self.base {
-            Some(base) => From::Base(oid(&repository::commit(git, Some(base))?)?),
+            Some(base) => From::Base(repository::commit_id(git, Some(base))?),
             None if self.seed => From::Nothing,
             None => From::Statuses,
         })
@@ -131,21 +127,17 @@ pub(crate) fn run(args: Args, repo: &Path, output: Output) -> Result<Exit> {
     if let Some(remote) = statuses::remote(&git, &args.remote, args.offline || args.dry_run)? {
         statuses::refresh(&git, remote, prefix)?;
     }
-    let commit = repository::commit(&git, args.revision.as_deref())?;
-    let objects = GitObjects::of(&git)?;
-    let tip = oid(&commit)?;
-    let missing = || Error::new(Reason::ObjectMissing, format!("commit {} is not there", tip.short()));
-    let tree = graph::lineage(&objects, tip)?.ok_or_else(missing)?.tree;
-    let exchange = decode::exchange(&GitTree::new(&objects, tree))?;
-    let target = Target { git: &git, tip, tree, branch: branch(&git, exchange.as_ref())?, prefix };
-    warn(&git, tip, exchange.as_ref());
+    let tip = repository::commit_id(&git, args.revision.as_deref())?;
+    let there = Snapshot::at(&GitObjects::of(&git)?, tip)?;
+    let (tree, exchange, folder) = (there.tree, there.exchange.as_ref(), there.folder());
+    let target = Target { git: &git, tip, tree, branch: branch(&git, exchange)?, prefix };
+    warn(&git, tip, exchange);
     if args.revision.is_none() {
         warn_of_another(&target, &args.remote)?;
     }
-    let legs = plan::legs(&target, args.select().of(&git, &commit)?, args.from(&git)?)?;
-    let folder = folder_of(exchange.as_ref().map(|exchange| &exchange.id));
-    let there = stick.shared(folder, &target.branch).len();
-    let bundles = plan::bundles(&legs, args.full, limits::STICK_BUNDLES.saturating_sub(there));
+    let legs = plan::legs(&target, args.select().of(&git, &tip.to_string())?, args.from(&git)?)?;
+    let others = stick.shared(folder, &target.branch).len();
+    let bundles = plan::bundles(&legs, args.full, limits::STICK_BUNDLES.saturating_sub(others));
     let export = Export { target, stick, folder, legs, bundles, is_dry: args.dry_run };
     let files = export.write()?;
     let removed = export.finish(&files, args.all)?;
@@ -290,8 +282,4 @@ fn branch(git: &Git, exchange: Option<&Exchange>) -> Result<String> {
             .run(&["symbolic-ref", "HEAD"])
             .map_err(|error| error.hint("check the exchange's branch out, or let exchange.yaml name it")),
     }
-}
-
-fn oid(text: &str) -> Result<Oid> {
-    text.parse().map_err(|_| Error::new(Reason::GitFailed, format!("git names no commit with {text:?}")))
 }

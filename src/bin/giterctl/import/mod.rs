@@ -24,10 +24,8 @@ use giter_edge::{
     cli::{self, Output},
     codec::{
         enrolment,
-        stick::{ENROLL, Paper, folder_of},
+        stick::{ENROLL, Paper},
     },
-    git::graph,
-    reconcile::decode::{self, GitTree},
 };
 use indicatif::ProgressBar;
 
@@ -41,7 +39,7 @@ use self::{
 use crate::{
     chain::{self, Reader},
     git::Git,
-    objects::GitObjects,
+    objects::{GitObjects, Snapshot},
     repository, statuses,
 };
 
@@ -87,7 +85,7 @@ pub(crate) fn run(args: Args, repo: &Path, output: Output) -> Result<Exit> {
         statuses::refresh(&git, remote, prefix)?;
     }
     let objects = GitObjects::of(&git)?;
-    let mut import = Import::at(&git, &objects, &repository::commit(&git, args.revision.as_deref())?, prefix)?;
+    let mut import = Import::at(&git, &objects, repository::commit_id(&git, args.revision.as_deref())?, prefix)?;
     let stick = Stick::read(&args.stick, &[&import.folder, ENROLL])?;
     for other in &stick.others {
         cli::talk(format_args!("GITER/{} is another exchange's, and left alone", other.escape_default()));
@@ -124,11 +122,8 @@ struct Import<'a> {
 }
 
 impl<'a> Import<'a> {
-    fn at(git: &'a Git, objects: &'a GitObjects, commit: &str, prefix: &'a str) -> Result<Self> {
-        let missing = || Error::new(Reason::ObjectMissing, format!("commit {commit:.12} is not there"));
-        let commit: Oid = commit.parse().map_err(|_| missing())?;
-        let tree = graph::lineage(objects, commit)?.ok_or_else(missing)?.tree;
-        let exchange = decode::exchange(&GitTree::new(objects, tree))?;
+    fn at(git: &'a Git, objects: &'a GitObjects, commit: Oid, prefix: &'a str) -> Result<Self> {
+        let there = Snapshot::at(objects, commit)?;
         let named = |folder: &str| -> Result<Vec<_>> {
             Ok(chain::refs(git, folder)?.into_iter().map(|found| (found.name, found.tip)).collect())
         };
@@ -137,8 +132,8 @@ impl<'a> Import<'a> {
             objects,
             reader: Reader::of(git)?,
             customs: Customs::beside(objects)?,
-            tree,
-            folder: folder_of(exchange.as_ref().map(|exchange| &exchange.id)).into(),
+            tree: there.tree,
+            folder: there.folder().into(),
             prefix,
             refs: named(prefix)?.into_iter().chain(named(enrolment::REFS)?).collect(),
             now: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64),
