@@ -8,7 +8,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{Mode, OFlags, fsync, mkdirat, openat},
+    fs::{Mode, OFlags, fsync, mkdirat, openat, syncfs},
     io::Errno,
 };
 
@@ -24,6 +24,15 @@ pub fn make(folder: &Path, mode: u32) -> io::Result<()> {
         let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
         File::open(above)?.sync_all()
     })
+}
+
+/// Lets all that was written to the file system of a folder reach its medium.
+///
+/// # Errors
+///
+/// Those of the system calls: it may not have.
+pub fn sync_file_system(folder: &Path) -> io::Result<()> {
+    Ok(syncfs(File::open(folder)?)?)
 }
 
 /// Opens a folder below one that is there, by the names of those on the way, and makes what is missing. No symbolic link

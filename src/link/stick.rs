@@ -126,8 +126,8 @@ impl StickLink {
     /// `StickFailed`: it may not have.
     pub fn sync(&self) -> Result<()> {
         let Place::Stick(root) = &self.place else { return Ok(()) };
-        let synced = File::open(root).and_then(|root| Ok(rustix::fs::syncfs(&root)?));
-        synced.map_err(|e| Error::new(Reason::StickFailed, format!("cannot sync {}", root.display())).caused_by(e))
+        folder::sync_file_system(root)
+            .map_err(|e| Error::new(Reason::StickFailed, format!("cannot sync {}", root.display())).caused_by(e))
     }
 
     /// Writes a paper of the device's own, unless it is there as it should be.

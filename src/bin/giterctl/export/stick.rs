@@ -4,7 +4,6 @@
 //! the end, each file is the old one or the new one, and whole.
 
 use std::{
-    fs::File,
     io::{self, BufWriter, Read, Write},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
@@ -17,7 +16,7 @@ use giter_edge::{
     link::stick::medium::Folder,
 };
 use rustix::{
-    fs::{AtFlags, syncfs, unlinkat},
+    fs::{AtFlags, unlinkat},
     io::Errno,
 };
 
@@ -167,8 +166,7 @@ impl Stick {
     }
 
     fn sync(&self) -> Result<()> {
-        File::open(&self.root)
-            .and_then(|root| Ok(syncfs(root)?))
+        folder::sync_file_system(&self.root)
             .map_err(|e| Error::io(Reason::StickFailed, format!("cannot sync {}", self.root.display()), e))
     }
 
