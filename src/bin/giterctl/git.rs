@@ -106,6 +106,15 @@ impl Git {
         said(&output).map(drop).map_err(|words| self.failed(args, words))
     }
 
+    /// Fetches, without what git does beside that for a person.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Git::run`].
+    pub(crate) fn fetch(&self, args: &[&str]) -> Result<()> {
+        self.run(&[&["fetch", "--quiet", "--no-tags", "--no-write-fetch-head"], args].concat()).map(drop)
+    }
+
     /// Whether one commit leads to another, or is it. One that is not there leads nowhere.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use giter_edge::{
-    api::{DeviceId, DeviceStatus, Oid, Reason, Result},
+    api::{DeviceId, DeviceStatus, Error, Oid, Reason, Result},
     codec::{device::status_keys, signers::Keyring, sshsig},
     reconcile::decode::{self, GitTree, Refused},
 };
@@ -24,6 +24,11 @@ pub(crate) fn remote<'a>(git: &Git, name: &'a str, is_offline: bool) -> Result<O
     Ok((!is_offline && !git.run(&["remote"])?.is_empty()).then_some(name))
 }
 
+/// What to do where a remote cannot be fetched from.
+pub(crate) fn unreached(error: Error) -> Error {
+    error.hint("see that the remote can be reached; --remote names another, --offline asks none")
+}
+
 /// Fetches the branches and statuses of a remote. A status ref that is ahead of the remote's stays where it is.
 ///
 /// # Errors
@@ -34,11 +39,7 @@ pub(crate) fn refresh(git: &Git, remote: &str, prefix: &str) -> Result<()> {
         chain::refs(git, prefix)?.into_iter().map(|status_ref| (status_ref.name, status_ref.tip)).collect();
     let statuses = format!("+{prefix}/*:{prefix}/*");
     // With no branches named, those come that the remote is set up to bring.
-    git.run(&["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote])
-        .and_then(|_| git.run(&["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote, &statuses]))
-        .map_err(|error| {
-            error.hint("see that the remote can be reached; --remote names another, --offline asks none")
-        })?;
+    git.fetch(&[remote]).and_then(|()| git.fetch(&[remote, &statuses])).map_err(unreached)?;
     for status_ref in chain::refs(git, prefix)? {
         let Some(ours) = before.get(&status_ref.name).filter(|ours| **ours != status_ref.tip) else { continue };
         let (ours, theirs) = (ours.to_string(), status_ref.tip.to_string());

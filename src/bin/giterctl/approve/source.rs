@@ -10,7 +10,7 @@ use giter_edge::{
     codec::enrolment,
 };
 
-use crate::git::Git;
+use crate::{git::Git, statuses::unreached};
 
 /// Where requests are looked for.
 pub(crate) enum Source<'a> {
@@ -44,9 +44,7 @@ impl Source<'_> {
     pub(crate) fn fetch(&self, git: &Git) -> Result<()> {
         match self {
             Source::Here => Ok(()),
-            Source::Remote(remote) => fetch(git, &["--prune", remote]).map_err(|error| {
-                error.hint("see that the remote can be reached; --remote names another, --offline asks none")
-            }),
+            Source::Remote(remote) => fetch(git, &["--prune", remote]).map_err(unreached),
             Source::From(text) => match Path::new(text).is_file() {
                 true => fetch(git, &[&absolute(Path::new(text))?]),
                 false => Ok(()),
@@ -99,7 +97,7 @@ pub(crate) fn all(git: &Git) -> Result<Vec<Found>> {
 }
 
 fn fetch(git: &Git, from: &[&str]) -> Result<()> {
-    git.run(&[&["fetch", "--quiet", "--no-tags", "--no-write-fetch-head"], from, &[REFSPEC]].concat()).map(drop)
+    git.fetch(&[from, &[REFSPEC]].concat())
 }
 
 /// git runs in the repository, wherever this program does.
