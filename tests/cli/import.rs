@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::symlink};
 
-use giter_edge::{codec::stick::Paper, git::bundle};
+use giter_edge::{api::Oid, codec::stick::Paper, git::bundle};
 use serde_json::Value;
 
 use super::{
@@ -28,6 +28,17 @@ fn one() -> (Board, Plant) {
     let board = Board::new("site-a/pump-07", 1);
     let plant = Plant::new(&[&board]);
     (board, plant)
+}
+
+/// A board whose first status the hub has, and which knows that; and the tip.
+fn heard_once() -> (Board, Plant, Oid) {
+    let (mut board, plant) = one();
+    let tip = plant.tip();
+    board.say(tip);
+    plant.carry(&board);
+    plant.import(&[]);
+    board.is_heard();
+    (board, plant, tip)
 }
 
 #[test]
@@ -66,12 +77,7 @@ fn what_several_trips_bring_is_merged_in_order() {
 
 #[test]
 fn a_device_that_began_again_takes_the_place_of_what_it_gave_up() {
-    let (mut board, plant) = one();
-    let tip = plant.tip();
-    board.say(tip);
-    plant.carry(&board);
-    plant.import(&[]);
-    board.is_heard();
+    let (mut board, plant, tip) = heard_once();
     let heard = board.clone();
     board.say(tip);
     board.say(tip);
@@ -113,12 +119,7 @@ fn a_stick_that_is_lost_is_missed_by_name() {
 
 #[test]
 fn what_git_bundles_is_taken_too() {
-    let (mut board, plant) = one();
-    let tip = plant.tip();
-    board.say(tip);
-    plant.carry(&board);
-    plant.import(&[]);
-    board.is_heard();
+    let (mut board, plant, tip) = heard_once();
     for _ in 0..3 {
         board.say(tip);
     }

@@ -118,6 +118,19 @@ impl Exchange {
         self.git(&["push", "--quiet", "--force", &self.hub.path().display().to_string(), "HEAD:refs/heads/main"]);
     }
 
+    /// Publishes a commit whose one manifest is of a file with this content.
+    pub(crate) fn publish_file(&self, file: &Path, content: &str) -> Oid {
+        let file = file.display();
+        self.write(
+            MANIFEST,
+            format!(
+                "apiVersion: edge.giter.dev/v1alpha1\nkind: File\nmetadata: {{name: motd}}\n\
+                 spec: {{path: {file}, content: \"{content}\"}}\n"
+            ),
+        );
+        self.publish()
+    }
+
     /// Commits the work tree as it stands, signed by the publisher, and pushes it.
     pub(crate) fn publish(&self) -> Oid {
         let commit = self.commit(By::Ops);

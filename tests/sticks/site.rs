@@ -6,7 +6,7 @@ use giter_edge::api::Oid;
 
 use super::common::{
     device::{Device, Run},
-    exchange::{DEVICE, Exchange, MANIFEST, status_ref},
+    exchange::{DEVICE, Exchange, status_ref},
 };
 
 /// Where the stick is mounted, below the device's folder.
@@ -35,15 +35,7 @@ impl Site {
     }
 
     fn commit(&self, content: &str) -> Oid {
-        let file = self.device.name("files/motd").display().to_string();
-        self.exchange.write(
-            MANIFEST,
-            format!(
-                "apiVersion: edge.giter.dev/v1alpha1\nkind: File\nmetadata: {{name: motd}}\n\
-                 spec: {{path: {file}, content: \"{content}\"}}\n"
-            ),
-        );
-        self.exchange.publish()
+        self.exchange.publish_file(&self.device.name("files/motd"), content)
     }
 
     fn bundle(&self, what: &[&str]) {

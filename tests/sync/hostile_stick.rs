@@ -33,10 +33,7 @@ struct Attack {
 
 impl Attack {
     fn new() -> Self {
-        let site = Site::new();
-        let first = site.commit("one");
-        site.bundle(&site.own(), &["main"]);
-        site.taken(first, "one");
+        let (site, first) = Site::begun();
         let second = site.commit("two");
         site.bundle(&site.own(), &[&format!("{first}..main")]);
         let bundle = fs::read(site.own()).unwrap();

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::common::{
     device::{Device, Run},
-    exchange::{By, DEVICE, Exchange, MANIFEST, status_ref},
+    exchange::{By, DEVICE, Exchange, status_ref},
 };
 
 /// A publisher, a device without a way to the hub, and a stick.
@@ -31,17 +31,18 @@ impl Site {
         site
     }
 
+    /// A site whose device has accepted a commit by stick.
+    pub(super) fn begun() -> (Self, Oid) {
+        let site = Self::new();
+        let first = site.commit("one");
+        site.bundle(&site.own(), &["main"]);
+        site.taken(first, "one");
+        (site, first)
+    }
+
     /// One more commit that makes the file say so.
     pub(super) fn commit(&self, content: &str) -> Oid {
-        let file = self.device.name("files/motd").display().to_string();
-        self.exchange.write(
-            MANIFEST,
-            format!(
-                "apiVersion: edge.giter.dev/v1alpha1\nkind: File\nmetadata: {{name: motd}}\n\
-                 spec: {{path: {file}, content: \"{content}\"}}\n"
-            ),
-        );
-        self.exchange.publish()
+        self.exchange.publish_file(&self.device.name("files/motd"), content)
     }
 
     pub(super) fn says(&self) -> String {
@@ -135,10 +136,7 @@ fn whatever_git_bundles_is_taken() {
 
 #[test]
 fn a_bundle_for_several_is_taken_where_the_own_brings_nothing() {
-    let site = Site::new();
-    let first = site.commit("one");
-    site.bundle(&site.own(), &["main"]);
-    site.taken(first, "one");
+    let (site, first) = Site::begun();
     let second = site.commit("two");
     site.bundle(&site.stick("to-device/_all.bundle"), &[&format!("{first}..main")]);
     let said = site.taken(second, "two");
@@ -147,10 +145,7 @@ fn a_bundle_for_several_is_taken_where_the_own_brings_nothing() {
 
 #[test]
 fn statuses_of_several_trips_arrive_in_order_and_once() {
-    let site = Site::new();
-    let first = site.commit("one");
-    site.bundle(&site.own(), &["main"]);
-    site.taken(first, "one");
+    let (site, first) = Site::begun();
     // The stick is lost: the next one takes the same along, and what came since.
     fs::remove_dir_all(site.stick("from-device")).unwrap();
     let second = site.commit("two");
@@ -171,10 +166,7 @@ fn statuses_of_several_trips_arrive_in_order_and_once() {
 
 #[test]
 fn a_device_that_is_met_again_writes_nothing() {
-    let site = Site::new();
-    let first = site.commit("one");
-    site.bundle(&site.own(), &["main"]);
-    site.taken(first, "one");
+    let (site, _) = Site::begun();
     let bundle = site.stick(&format!("from-device/{DEVICE}.bundle"));
     let (stick, state) = (bundle.metadata().unwrap().ino(), site.device.state());
     let run = site.visit();
@@ -185,10 +177,7 @@ fn a_device_that_is_met_again_writes_nothing() {
 
 #[test]
 fn bundles_made_in_a_row_survive_each_other() {
-    let site = Site::new();
-    let first = site.commit("one");
-    site.bundle(&site.own(), &["main"]);
-    site.taken(first, "one");
+    let (site, first) = Site::begun();
     // The hub has not heard of the second when it makes the third, and so on.
     for content in ["two", "three", "four"] {
         let next = site.commit(content);
@@ -199,10 +188,7 @@ fn bundles_made_in_a_row_survive_each_other() {
 
 #[test]
 fn what_the_hub_hears_first_is_not_told_by_sticks() {
-    let site = Site::new();
-    let first = site.commit("one");
-    site.bundle(&site.own(), &["main"]);
-    site.taken(first, "one");
+    let (site, first) = Site::begun();
     let second = site.commit("two");
     site.bundle(&site.own(), &[&format!("{first}..main")]);
     site.taken(second, "two");
@@ -289,10 +275,7 @@ fn a_stick_may_be_wrong_in_any_way() {
 
 #[test]
 fn what_a_stick_says_the_hub_has_heard_counts_where_the_device_said_it() {
-    let site = Site::new();
-    let first = site.commit("one");
-    site.bundle(&site.own(), &["main"]);
-    site.taken(first, "one");
+    let (site, first) = Site::begun();
     for forged in [first.to_string(), "0".repeat(40), "x".repeat(5000)] {
         fs::write(site.stick(&format!("to-device/{DEVICE}.ack")), format!("{forged}\n")).unwrap();
         assert_eq!(site.visit().exit, Some(0));
