@@ -208,6 +208,45 @@ fn a_seed_brings_the_devices_own_last_status() {
 }
 
 #[test]
+fn a_device_that_lost_its_state_goes_on_from_where_it_was() {
+    let board = Board::new("site-a/pump-07", 1);
+    let plant = Plant::new(&[&board]);
+    plant.install("pump", &board, "");
+    let publish = |content: &str| {
+        plant.set_motd("pump", &board, content);
+        plant.publish(content)
+    };
+    let first = publish("one").to_string();
+    plant.export(&["--all"]);
+    plant.meets("pump", "stick").good();
+    publish("two");
+    plant.export(&["--all", "--base", &first]);
+    plant.meets("pump", "stick").good();
+    plant.import(&[]);
+    publish("three");
+    publish("four");
+    fs::remove_dir_all(plant.world.path("pump/state")).unwrap();
+
+    plant.export(&["--all"]);
+    let ran = plant.meets("pump", "stick");
+    assert!(ran.stderr.contains("reason: BundleBaseMissing"), "{}", ran.all());
+    plant.export(&["--all", "--seed", "--revision", &first]);
+    let ran = plant.meets("pump", "stick");
+    assert!(ran.stderr.contains("reason: CommitNotFound"), "{}", ran.all());
+    assert_eq!(plant.motd("pump"), "two");
+
+    let said = plant.export(&["--all", "--seed"]);
+    assert_eq!(row(&said, &board)["result"], "Seed");
+    let ran = plant.meets("pump", "stick");
+    assert!(ran.stderr.contains("did not know status 2"), "{}", ran.all());
+    assert_eq!((ran.code, &*plant.motd("pump")), (Some(0), "four"), "{}", ran.all());
+    let (said, _) = plant.import(&[]);
+    assert_eq!(said["files"][0]["result"], "New", "{said}");
+    let count = plant.git(&["rev-list", "--count", "refs/giter/status/site-a/pump-07"]);
+    assert_eq!(count.trim(), "3");
+}
+
+#[test]
 fn what_is_shown_is_what_would_be_written_and_nothing_is() {
     let board = Board::new("site-a/pump-07", 1);
     let plant = Plant::new(&[&board]);

@@ -1,6 +1,9 @@
 //! An exchange, its hub, a stick, and boards that are reached by that alone: they seal statuses as the agent does.
 
-use std::path::PathBuf;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use giter_edge::{
     api::{
@@ -55,11 +58,50 @@ impl Plant {
 
     /// Changes the only resource of a board.
     pub(crate) fn set(&self, board: &Board, content: &str) {
+        self.set_file(board, Path::new("/etc/giter/files/motd"), content);
+    }
+
+    fn set_file(&self, board: &Board, path: &Path, content: &str) {
         let motd = format!(
             "apiVersion: edge.giter.dev/v1alpha1\nkind: File\nmetadata: {{name: motd}}\n\
-             spec: {{path: /etc/giter/files/motd, content: {content:?}}}\n"
+             spec: {{path: {}, content: {content:?}}}\n",
+            path.display()
         );
         self.world.write(&format!("exchange/specs/{}/motd.yaml", board.id), motd);
+    }
+
+    /// Makes a device of the board: a simulated one, with a folder for files.
+    pub(crate) fn install(&self, name: &str, board: &Board, more: &str) {
+        let world = &self.world;
+        world.write_key(&format!("{name}.key"), &board.key.to_openssh("").unwrap());
+        world.write(&format!("{name}/files/.keep"), "");
+        let at = |path: &str| world.path(path).display().to_string();
+        let config = format!(
+            "device = \"{}\"\nstate = {:?}\nboard = \"sim\"\n[trust]\nroot = {:?}\n[status]\nkey = {:?}\n\
+             [files]\nroots = [{:?}]\n[sim]\nfile = {:?}\n{more}",
+            board.id,
+            at(&format!("{name}/state")),
+            at("exchange/root.keys"),
+            at(&format!("{name}.key")),
+            at(&format!("{name}/files")),
+            at(&format!("{name}/sim.toml")),
+        );
+        world.write(&format!("{name}/giterd.toml"), config);
+    }
+
+    /// Has that resource of an installed device be a file there.
+    pub(crate) fn set_motd(&self, name: &str, board: &Board, content: &str) {
+        self.set_file(board, &self.world.path(&format!("{name}/files/motd")), content);
+    }
+
+    /// What that file says.
+    pub(crate) fn motd(&self, name: &str) -> String {
+        fs::read_to_string(self.world.path(&format!("{name}/files/motd"))).unwrap_or_default()
+    }
+
+    /// The installed device meets a stick.
+    pub(crate) fn meets(&self, name: &str, stick: &str) -> Ran {
+        self.world.giterd(&["--config", &format!("{name}/giterd.toml"), "sync", "-o", "json", "--stick", stick])
     }
 
     /// Commits, signed, and pushes; the commit.
@@ -125,7 +167,7 @@ impl Plant {
 }
 
 /// All files below a folder.
-pub(crate) fn files(folder: &std::path::Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }

@@ -21,39 +21,16 @@ impl Site {
     fn new() -> Self {
         let (gateway, pump) = (Board::new("site-a/gateway", 1), Board::new("site-a/pump-07", 2));
         let site = Self { plant: Plant::new(&[&gateway, &pump]), gateway, pump };
-        site.install("gateway", &site.gateway, "[relay]\ndevices = [\"site-a/pump-07\"]\n");
-        site.install("pump", &site.pump, "");
+        site.plant.install("gateway", &site.gateway, "[relay]\ndevices = [\"site-a/pump-07\"]\n");
+        site.plant.install("pump", &site.pump, "");
         site.set("one");
         site
-    }
-
-    fn install(&self, name: &str, board: &Board, more: &str) {
-        let world = &self.plant.world;
-        world.write_key(&format!("{name}.key"), &board.key.to_openssh("").unwrap());
-        world.write(&format!("{name}/files/.keep"), "");
-        let at = |path: &str| world.path(path).display().to_string();
-        let config = format!(
-            "device = \"{}\"\nstate = {:?}\nboard = \"sim\"\n[trust]\nroot = {:?}\n[status]\nkey = {:?}\n\
-             [files]\nroots = [{:?}]\n[sim]\nfile = {:?}\n{more}",
-            board.id,
-            at(&format!("{name}/state")),
-            at("exchange/root.keys"),
-            at(&format!("{name}.key")),
-            at(&format!("{name}/files")),
-            at(&format!("{name}/sim.toml")),
-        );
-        world.write(&format!("{name}/giterd.toml"), config);
     }
 
     /// Has both files say something else, and puts what the devices lack on the stick.
     fn set(&self, content: &str) {
         for (name, board) in [("gateway", &self.gateway), ("pump", &self.pump)] {
-            let motd = format!(
-                "apiVersion: edge.giter.dev/v1alpha1\nkind: File\nmetadata: {{name: motd}}\n\
-                 spec: {{path: {}, content: {content:?}}}\n",
-                self.plant.world.path(&format!("{name}/files/motd")).display()
-            );
-            self.plant.world.write(&format!("exchange/specs/{}/motd.yaml", board.id), motd);
+            self.plant.set_motd(name, board, content);
         }
         self.plant.publish(content);
         self.plant.export(&["--all"]);
@@ -61,7 +38,7 @@ impl Site {
 
     /// A device meets a stick.
     fn meets(&self, name: &str, stick: &str) -> Ran {
-        self.plant.world.giterd(&["--config", &format!("{name}/giterd.toml"), "sync", "-o", "json", "--stick", stick])
+        self.plant.meets(name, stick)
     }
 
     /// The gateway meets a stick: what it took from it and gave to it, by their last names.
@@ -77,7 +54,7 @@ impl Site {
     }
 
     fn says(&self, name: &str) -> String {
-        fs::read_to_string(self.plant.world.path(&format!("{name}/files/motd"))).unwrap_or_default()
+        self.plant.motd(name)
     }
 
     /// What the hub takes from the stick: device, result and reason.

@@ -2,14 +2,18 @@
 //!
 //! ```text
 //! since   "# v2 git bundle" | -base subject | tip branch                   | every object that base..tip bring
-//! seed    "# v2 git bundle" |               | tip branch, status its ref   | the tip, what the device reads of it, the status
+//! seed    "# v2 git bundle" |               | tip branch, status its ref   | the tip, what the device reads of it, the status,
+//!                                                                            and the way there from what that one has accepted
 //! full    "# v2 git bundle" |               | tip branch, statuses         | all of their history, as git packs it
 //! ```
 //!
 //! The status in a seed is the device's own last one: by it, a device that lost its state finds the commit below which it
 //! must not go, as it does at the hub.
 
-use std::io::{self, Read, Write};
+use std::{
+    collections::HashSet,
+    io::{self, Read, Write},
+};
 
 use giter_edge::{
     api::{
@@ -25,7 +29,7 @@ use giter_edge::{
     reconcile::ports::Objects,
 };
 
-use super::plan::{Content, Leg, Target};
+use super::plan::{Content, Leg, Start, Target};
 
 /// Writes a bundle for these devices; how many bytes it has.
 ///
@@ -53,13 +57,16 @@ fn write_since(target: &Target<'_>, objects: &dyn Objects, base: Oid, into: &mut
     let commits = commits(target, base)?;
     let subject = target.git.run(&["log", "-1", "--format=%s", &base.to_string()])?;
     header(Some((base, &subject)), &[(target.tip, target.branch.clone())], into)?;
-    let brought = since(objects, base, &commits)?;
+    write_pack(objects, &since(objects, base, &commits)?, into)
+}
+
+fn write_pack(objects: &dyn Objects, found: &[New], into: &mut Bounded<'_>) -> Result<()> {
     let entry = |New { id, kind, base }: &New| {
         let object = one(objects, *id, *kind)?;
         let base = base.map(|id| one(objects, id, *kind).map(|base| (id, base))).transpose()?;
         Ok(Tight { object, base })
     };
-    copy(&mut Stream::tight(brought.len(), brought.iter().map(entry))?, into)
+    copy(&mut Stream::tight(found.len(), found.iter().map(entry))?, into)
 }
 
 /// The commits that the tip reaches and the base does not.
@@ -78,15 +85,31 @@ fn commits(target: &Target<'_>, base: Oid) -> Result<Vec<Oid>> {
 
 fn write_seed(target: &Target<'_>, objects: &dyn Objects, legs: &[&Leg], into: &mut Bounded<'_>) -> Result<()> {
     header(None, &refs(target, legs), into)?;
-    let mut names: Vec<(Oid, ObjectKind)> = Vec::new();
+    let mut found: Vec<New> = Vec::new();
     for leg in legs {
-        names.extend(Reads::of(objects, target.tip, &leg.device)?.whole()?);
-        names.extend(
-            leg.heard.map(|status| status_objects(objects, status, &leg.device)).transpose()?.into_iter().flatten(),
-        );
+        let whole = |(id, kind)| New { id, kind, base: None };
+        match leg.start {
+            Start::Lost(floor) => found.extend(followed(target, objects, floor, &leg.device)?),
+            _ => found.extend(Reads::of(objects, target.tip, &leg.device)?.whole()?.into_iter().map(whole)),
+        }
+        let status = leg.heard.map(|status| status_objects(objects, status, &leg.device)).transpose()?;
+        found.extend(status.into_iter().flatten().map(whole));
     }
-    let entries = names.iter().map(|&(id, kind)| one(objects, id, kind));
-    copy(&mut Stream::tight(names.len(), entries)?, into)
+    write_pack(objects, &found, into)
+}
+
+/// What a device reads of a commit, and of all that lead from there to the tip: by these it proves that it goes forward.
+fn followed(target: &Target<'_>, objects: &dyn Objects, floor: Oid, device: &DeviceId) -> Result<Vec<New>> {
+    let commits = commits(target, floor)?;
+    let had = Reads::of(objects, floor, device)?.whole()?;
+    let known: HashSet<Oid> = had.iter().map(|(id, _)| *id).collect();
+    let mut read = HashSet::new();
+    for &commit in &commits {
+        read.extend(Reads::of(objects, commit, device)?.whole()?.into_iter().map(|(id, _)| id));
+    }
+    let brought =
+        since(objects, floor, &commits)?.into_iter().filter(|new| read.contains(&new.id) && !known.contains(&new.id));
+    Ok(had.into_iter().map(|(id, kind)| New { id, kind, base: None }).chain(brought).collect())
 }
 
 /// A status's commit, its tree and its blob.

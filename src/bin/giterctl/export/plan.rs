@@ -59,6 +59,8 @@ pub(super) enum Start {
     There,
     /// At a commit before it.
     Base(Oid),
+    /// Nowhere any more, after a commit before the tip.
+    Lost(Oid),
     /// Nowhere yet.
     Nowhere,
 }
@@ -149,8 +151,8 @@ pub(super) fn bundles(legs: &[Leg], is_full: bool, room: usize) -> Vec<Bundle> {
         match leg.start {
             Start::There => {}
             Start::Base(base) => shared.entry(Some(base)).or_default().push(at),
-            Start::Nowhere if is_full => shared.entry(None).or_default().push(at),
-            Start::Nowhere => bundles.push(Bundle { content: Content::Seed, legs: vec![at] }),
+            Start::Lost(_) | Start::Nowhere if is_full => shared.entry(None).or_default().push(at),
+            Start::Lost(_) | Start::Nowhere => bundles.push(Bundle { content: Content::Seed, legs: vec![at] }),
         }
     }
     let content = |base: Option<Oid>| base.map_or(Content::Full, Content::Since);
@@ -163,14 +165,20 @@ pub(super) fn bundles(legs: &[Leg], is_full: bool, room: usize) -> Vec<Bundle> {
 
 /// Where one starts whose status says that it has a commit of the history that ends at the tip.
 fn start(history: &mut Lineage<'_>, tip: Oid, from: From, says: Option<Oid>) -> Result<Start> {
-    let base = match from {
-        From::Statuses => says,
+    let had = match from {
+        From::Statuses | From::Nothing => says,
         From::Base(base) => Some(base),
-        From::Nothing => None,
     };
-    Ok(match base {
-        Some(base) if base == tip => Start::There,
-        Some(base) if history.holds(base)? => Start::Base(base),
+    let is_lost = matches!(from, From::Nothing);
+    Ok(match had {
+        Some(had) if had == tip && !is_lost => Start::There,
+        Some(had) if had != tip && history.holds(had)? => {
+            if is_lost {
+                Start::Lost(had)
+            } else {
+                Start::Base(had)
+            }
+        }
         _ => Start::Nowhere,
     })
 }
@@ -184,7 +192,7 @@ mod tests {
         let leg = |name: &str, start| Leg { device: name.parse().unwrap(), start, heard: None, why: None };
         let [one, two] = [1, 2].map(|byte| Oid::new([byte; 20]));
         let starts =
-            [Start::Base(two), Start::Nowhere, Start::Base(one), Start::There, Start::Base(two), Start::Nowhere];
+            [Start::Base(two), Start::Lost(one), Start::Base(one), Start::There, Start::Base(two), Start::Nowhere];
         let legs: Vec<_> = starts.into_iter().enumerate().map(|(at, start)| leg(&format!("d{at}"), start)).collect();
         let of = |is_full, room| -> Vec<_> {
             bundles(&legs, is_full, room).into_iter().map(|Bundle { content, legs }| (content, legs)).collect()

@@ -154,7 +154,7 @@ impl Row {
         let from = match leg.start {
             Start::There => Some(tip),
             Start::Base(base) => Some(base),
-            Start::Nowhere => None,
+            Start::Lost(_) | Start::Nowhere => None,
         };
         Self {
             device: leg.device.to_string(),
