@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::net::UnixStream,
     process::{Child, Command, Stdio},
 };
 
@@ -428,7 +429,7 @@ fn an_agent_signs_for_a_key_that_is_nowhere_else() {
     let mut agent = Command::new("ssh-agent");
     agent.arg("-D").arg("-a").arg(&socket).stdout(Stdio::null()).stderr(Stdio::null());
     let mut agent = Agent(agent.spawn().expect("ssh-agent is on the PATH"));
-    while !socket.exists() {
+    while UnixStream::connect(&socket).is_err() {
         assert_eq!(agent.0.try_wait().unwrap(), None, "ssh-agent ended");
         std::thread::yield_now();
     }
