@@ -164,7 +164,7 @@ impl<'a> Import<'a> {
             progress.inc(1);
         }
         progress.finish_and_clear();
-        rows.sort_by(|one, other| one.path().cmp(other.path()));
+        rows.sort_by(|one, other| one.place().cmp(&other.place()));
         Ok(rows)
     }
 

@@ -100,8 +100,9 @@ impl Row {
         self.hint = error.get_hint().map(str::to_owned);
     }
 
-    pub(super) fn path(&self) -> &str {
-        &self.file
+    /// Where it stands among the rows: those of a device together, whatever the exchange's folder is called.
+    pub(super) fn place(&self) -> (&str, &str) {
+        (&self.device, &self.file)
     }
 
     /// Whether a device says something new in it.
