@@ -9,9 +9,9 @@ use super::{
     common::{
         exchange::{By, Exchange},
         hub::git,
+        stick::Site,
     },
     packfile::{REF_DELTA, entry, number, sealed, sha1},
-    stick::Site,
 };
 
 const BLOB: u8 = 3;
