@@ -7,7 +7,7 @@ use giter_edge::api::{Oid, limits};
 
 use super::{
     common::{
-        exchange::{By, Exchange},
+        exchange::{By, DEVICE, Exchange},
         hub::git,
         stick::Site,
     },
@@ -33,7 +33,11 @@ struct Attack {
 
 impl Attack {
     fn new() -> Self {
-        let (site, first) = Site::begun();
+        Self::of(Exchange::new())
+    }
+
+    fn of(exchange: Exchange) -> Self {
+        let (site, first) = Site::begun_with(exchange);
         let second = site.commit("two");
         site.bundle(&site.own(), &[&format!("{first}..main")]);
         let bundle = fs::read(site.own()).unwrap();
@@ -92,30 +96,53 @@ fn pack(count: u32, entries: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     sealed(pack)
 }
 
-#[test]
-fn cut_or_changed_at_every_byte() {
-    let attack = Attack::new();
-    let sound = attack.with(&attack.pack);
-    let file = attack.site.exchange.beside("tried.bundle");
+/// Tries a bundle without each of its ends, and with each byte changed; `unchanged` says what has to stay as it is.
+fn cut_and_changed(site: &Site, sound: &[u8], unchanged: impl Fn(&str)) {
+    let file = site.exchange.beside("tried.bundle");
     let refused = |what: String, bundle: &[u8], reasons: &[&str]| {
         fs::write(&file, bundle).unwrap();
-        let run = attack.site.device.run(&["sync", "--bundle", &file.display().to_string()]);
+        let run = site.take(&file);
         assert!(reasons.contains(&run.said("reason")), "{what}: {}", run.err);
-        attack.check_unchanged(&what);
+        unchanged(&what);
     };
     for end in 0..sound.len() {
         refused(format!("cut at {end}"), &sound[..end], &["BundleInvalid", "PackInvalid"]);
     }
     // Another tip, base or ref that is well-formed is not there; a count may be beyond what is taken.
     let header = ["BundleInvalid", "BundleBaseMissing", "BranchNotFound", "CommitNotFound"];
+    let pack = sound.windows(4).position(|bytes| bytes == b"PACK").unwrap();
     for at in 0..sound.len() {
-        let mut bundle = sound.clone();
+        let mut bundle = sound.to_vec();
         bundle[at] ^= 4;
-        let is_header = at < sound.len() - attack.pack.len();
-        let reasons = if is_header { &header[..] } else { &["PackInvalid", "PackTooLarge"] };
+        let reasons = if at < pack { &header[..] } else { &["PackInvalid", "PackTooLarge"] };
         refused(format!("changed at {at}"), &bundle, reasons);
     }
+}
+
+#[test]
+fn cut_or_changed_at_every_byte() {
+    let attack = Attack::of(Exchange::in_memory());
+    cut_and_changed(&attack.site, &attack.with(&attack.pack), |what| attack.check_unchanged(what));
     attack.end();
+}
+
+#[test]
+fn a_seed_that_is_cut_or_changed_at_every_byte() {
+    let site = Site::with(Exchange::in_memory());
+    let first = site.commit("one");
+    let run =
+        site.giterctl(&["export", "--offline", "--to", &site.exchange.beside("stick").display().to_string(), DEVICE]);
+    assert_eq!(run.exit, Some(0), "{}", run.err);
+    let seed = fs::read(site.own()).unwrap();
+    assert!(
+        seed.starts_with(format!("# v2 git bundle\n{first} ").as_bytes()),
+        "it needs nothing that was there before"
+    );
+    cut_and_changed(&site, &seed, |what| {
+        assert_eq!((site.says().as_str(), site.device.record().tip), ("", None), "{what}");
+    });
+    fs::write(site.own(), seed).unwrap();
+    site.taken(first, "one");
 }
 
 #[test]
