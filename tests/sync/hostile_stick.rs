@@ -248,6 +248,105 @@ fn what_is_meant_for_somebody_else() {
     attack.end();
 }
 
+/// A charter with an id.
+fn charter(id: &str) -> String {
+    format!(
+        "apiVersion: edge.giter.dev/v1alpha1\nkind: Exchange\nmetadata: {{name: plant-7}}\n\
+         spec: {{id: {id}, branch: main}}\n"
+    )
+}
+
+#[test]
+fn another_exchange_that_the_same_publisher_signed() {
+    const MINE: &str = "5f0c1f0e3d5b4d0e9a7c2b6e8f1a4c3d";
+    const OTHER: &str = "00000000000000000000000000000007";
+    let site = Site::new();
+    let stick = |exchange: &str| site.exchange.beside("stick/GITER").join(exchange).join("to-device/pump-07.bundle");
+    let offer = |exchange: &str| {
+        let bundle = stick(exchange);
+        fs::create_dir_all(bundle.parent().unwrap()).unwrap();
+        site.bundle(&bundle, &["main"]);
+        bundle
+    };
+    site.exchange.write("exchange.yaml", charter(OTHER));
+    let other = site.commit("other");
+    let others = offer(OTHER);
+    site.exchange.git(&["checkout", "--quiet", "--orphan", "mine"]);
+    site.exchange.write("exchange.yaml", charter(MINE));
+    let first = site.commit("one");
+    let mine = offer(MINE);
+
+    // The operator named the exchange: nothing else is looked at, and under its name nothing else is taken.
+    site.device.set("TRUST_EXCHANGE", MINE);
+    fs::remove_file(&mine).unwrap();
+    assert_eq!(site.visit().said("reason"), "", "the stick has something of the other exchange alone");
+    fs::copy(&others, &mine).unwrap();
+    site.refused("ExchangeMismatch", 1);
+    let refused = |reasons: &[&str]| {
+        let run = site.take(&others);
+        assert!(reasons.contains(&run.said("reason")), "{}", run.err);
+    };
+    refused(&["ExchangeMismatch"]);
+    offer(MINE);
+    site.taken(first, "one");
+
+    // So it is with the one that the device has pinned by itself.
+    site.device.unset();
+    let second = site.commit("two");
+    fs::copy(&others, &mine).unwrap();
+    site.refused("NotFastForward", 1);
+    refused(&["NotFastForward"]);
+    // The other exchange goes on from this one's history.
+    site.exchange.write("exchange.yaml", charter(OTHER));
+    site.commit("other");
+    offer(MINE);
+    site.refused("ExchangeMismatch", 1);
+    site.exchange.reset(second);
+    site.exchange.push();
+    offer(MINE);
+    site.taken(second, "two");
+
+    // And the other one is sound: a device of that exchange takes it.
+    fs::remove_dir_all(site.device.path("state")).unwrap();
+    fs::remove_file(&mine).unwrap();
+    site.taken(other, "other");
+}
+
+/// What git says is whole, and is not: with bitmaps it takes for known whatever the history of a base had.
+#[test]
+fn what_a_hub_with_bitmaps_leaves_out_is_missed() {
+    let site = Site::new();
+    site.commit("one");
+    let second = site.commit("two");
+    site.bundle(&site.own(), &["main"]);
+    let seed =
+        site.giterctl(&["export", "--offline", "--to", &site.exchange.beside("stick").display().to_string(), DEVICE]);
+    assert_eq!(seed.exit, Some(0), "{}", seed.err);
+    site.taken(second, "two");
+    // As a hub has it that was tidied up, and told to keep a pack.
+    let third = site.commit("one");
+    site.exchange.hub.git(&["repack", "--quiet", "-a", "-d", "--write-bitmap-index"]);
+    site.exchange.hub.git(&["commit-graph", "write", "--reachable"]);
+    let packs = fs::read_dir(site.exchange.hub.path().join("objects/pack")).unwrap();
+    let pack = packs.map(|entry| entry.unwrap().path()).find(|path| path.extension().is_some_and(|e| e == "pack"));
+    let pack = pack.unwrap();
+    assert!(pack.with_extension("bitmap").exists());
+    fs::write(pack.with_extension("keep"), "").unwrap();
+    let since = format!("{second}..main");
+    site.bundle(&site.own(), &[&since]);
+    let run = site.refused("PackInvalid", 3);
+    assert!(run.said("hint").contains("export again"), "{}", run.err);
+    site.exchange.hub.git(&["config", "pack.useBitmaps", "false"]);
+    site.bundle(&site.own(), &[&since]);
+    site.taken(third, "one");
+    // What is whole is taken, bitmaps or not.
+    site.exchange.hub.git(&["config", "pack.useBitmaps", "true"]);
+    fs::remove_dir_all(site.device.path("state")).unwrap();
+    fs::remove_file(site.device.path("files/motd")).unwrap();
+    site.bundle(&site.own(), &["main"]);
+    site.taken(third, "one");
+}
+
 #[test]
 fn what_git_leaves_out_is_missed() {
     let attack = Attack::new();

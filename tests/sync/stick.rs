@@ -2,7 +2,10 @@
 
 use std::{
     fs,
-    os::unix::fs::{MetadataExt, symlink},
+    os::unix::{
+        fs::{MetadataExt, symlink},
+        net::UnixListener,
+    },
     path::Path,
     process::Command,
 };
@@ -173,6 +176,8 @@ fn a_stick_may_be_wrong_in_any_way() {
     replaced(&|path| symlink(&outside, path).unwrap());
     site.refused("StickFailed", 3);
     replaced(&|path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success()));
+    site.refused("StickFailed", 3);
+    replaced(&|path| drop(UnixListener::bind(path).unwrap()));
     site.refused("StickFailed", 3);
     replaced(&|path| fs::File::create(path).unwrap().set_len(4 << 30).unwrap());
     site.refused("PackTooLarge", 1);
