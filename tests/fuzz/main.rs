@@ -56,3 +56,11 @@ fn every_target_is_fuzzed_and_replayed() {
     let stem = |(file, _): (String, _)| file.strip_suffix(".rs").unwrap().to_owned();
     assert_eq!(folder("fuzz_targets").map(stem).collect::<BTreeSet<_>>(), names);
 }
+
+/// The control: the fuzzer starts beyond every refusal too.
+#[test]
+fn whole_bundles_are_imported_and_no_others() {
+    let imported = |(input, path)| targets::import::import(&fs::read(path).unwrap()).is_ok().then_some(input);
+    let imported: BTreeSet<String> = folder("corpus/import").filter_map(imported).collect();
+    assert_eq!(imported, ["several-refs", "v3", "whole"].map(str::to_owned).into());
+}

@@ -7,7 +7,7 @@ use std::{fs, path::PathBuf, process, sync::LazyLock};
 
 use giter_edge::{
     api::{
-        DeviceId, Reason,
+        DeviceId, Reason, Result,
         ledger::{Generation, Record},
     },
     git::PackStore,
@@ -20,6 +20,15 @@ use giter_edge::{
 use sha1::{Digest, Sha1};
 
 pub(crate) fn check(data: &[u8]) {
+    if let Err(error) = import(data) {
+        let reason = error.reason();
+        assert!(REASONS.contains(&reason), "{reason}: {error}");
+    }
+    assert!(!FOLDER.join("store/quarantine").exists(), "files are left in the quarantine");
+}
+
+/// Takes a bundle as a device does that has nothing yet, up to the proof of its tip.
+pub(crate) fn import(data: &[u8]) -> Result<()> {
     let device: DeviceId = "dev".parse().unwrap();
     fs::write(FOLDER.join("a.bundle"), sealed(data)).unwrap();
     let settings = Settings {
@@ -31,15 +40,8 @@ pub(crate) fn check(data: &[u8]) {
     let mut link = StickLink::open(Place::Bundle(FOLDER.join("a.bundle")), &settings, &Record::default());
     let mut store = PackStore::open(&FOLDER.join("store")).unwrap();
     let mut quarantine = store.quarantine(&Generation::default()).unwrap();
-    let taken = link.list().and_then(|listing| {
-        link.fetch(Want::Tip { tip: listing.branch, have: None, device: &device }, &mut *quarantine)
-    });
-    drop(quarantine);
-    if let Err(error) = taken {
-        let reason = error.reason();
-        assert!(REASONS.contains(&reason), "{reason}: {error}");
-    }
-    assert!(!FOLDER.join("store/quarantine").exists(), "files are left in the quarantine");
+    let tip = link.list()?.branch;
+    link.fetch(Want::Tip { tip, have: None, device: &device }, &mut *quarantine)
 }
 
 /// What can be wrong with a bundle.
