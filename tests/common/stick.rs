@@ -51,6 +51,18 @@ impl Site {
         (site, first)
     }
 
+    /// Names the device's key, with the next commit.
+    pub(crate) fn approve(&self) {
+        let key = fs::read_to_string(self.exchange.beside("device.pub")).unwrap();
+        let key = key.split(' ').take(2).collect::<Vec<_>>().join(" ");
+        let says = format!(
+            "apiVersion: edge.giter.dev/v1alpha1\nkind: Device\nmetadata: {{name: {DEVICE}}}\n\
+             spec:\n  statusKeys:\n  - key: {}\n",
+            key.trim()
+        );
+        self.exchange.write(&format!("specs/{DEVICE}/device.yaml"), says);
+    }
+
     /// One more commit that makes the file say so.
     pub(crate) fn commit(&self, content: &str) -> Oid {
         self.exchange.publish_file(&self.device.name("files/motd"), content)

@@ -135,16 +135,7 @@ fn decode(bundle: &[u8]) -> Statuses {
 /// A site whose publisher knows the device's key, and a commit.
 fn site(content: &str) -> (Site, Oid) {
     let site = Site::with(Exchange::in_memory());
-    let key = fs::read_to_string(site.exchange.beside("device.pub")).unwrap();
-    let key = key.split(' ').take(2).collect::<Vec<_>>().join(" ");
-    site.exchange.write(
-        &format!("specs/{NAME}/device.yaml"),
-        format!(
-            "apiVersion: edge.giter.dev/v1alpha1\nkind: Device\nmetadata: {{name: {NAME}}}\n\
-             spec:\n  statusKeys:\n  - key: {}\n",
-            key.trim()
-        ),
-    );
+    site.approve();
     let commit = site.commit(content);
     (site, commit)
 }
