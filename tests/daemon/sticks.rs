@@ -1,5 +1,5 @@
 //! Sticks in a mount namespace of their own: what is plugged, mounted and pulled here is seen by nobody else, and ends with
-//! the test. Needs root, `unshare`, `nsenter`, `mount`, `losetup`, `mkfs.ext4`, and a kernel with tmpfs, loop devices and
+//! the test. Needs root, `unshare`, `nsenter`, `mount`, `losetup`, `fsfreeze`, `mkfs.ext4`, and a kernel with tmpfs, loop devices and
 //! ext4.
 //!
 //! An automounter is played by `mount`. A stick that nobody mounts is a loop device, of which the kernel tells as of any
@@ -80,6 +80,21 @@ impl Room {
             "mount -t tmpfs stick make; mkdir -p {place}; git -C exchange bundle create -q ../{place}/pump-07.bundle main; \
              {more}; mount --move make media/a"
         ));
+    }
+
+    /// Likewise, with a file system that is frozen: who writes there, waits.
+    fn plug_frozen(&self) {
+        let place = "tree/GITER/unnamed/to-device";
+        self.run(&format!(
+            "mkdir -p {place}; git -C exchange bundle create -q ../{place}/pump-07.bundle main; truncate -s 8M image; \
+             mkfs.ext4 -q -d tree image; mount -o loop,noatime image make; fsfreeze -f make; mount --move make media/a"
+        ));
+    }
+
+    /// That the stick takes along what the device has to say, whole.
+    fn check_statuses(&self) {
+        self.run("git -C exchange bundle verify -q ../media/a/GITER/unnamed/from-device/pump-07.bundle");
+        self.run("cmp media/a/GITER/unnamed/from-device/pump-07.bundle state/outbox.bundle");
     }
 
     fn wait_for_led(&self, brightness: &str) {
@@ -178,5 +193,32 @@ fn a_stick_that_nobody_mounts_is_mounted_visited_and_let_go() {
     assert_eq!(mounted, "0");
     daemon.wait_for("a stick was pulled out");
     room.wait_for_led("7");
+    daemon.stop();
+}
+
+/// Waits for a visit that is under way: what it brings is applied and what it has to say is written down, and to write that
+/// to a frozen stick it waits.
+fn wait_for_visit(room: &Room, daemon: &Daemon) {
+    daemon.wait_for(&format!("stick {}: met", room.site.path("media/a").display()));
+    eventually("the outbox", || room.site.path("state/outbox.bundle").exists().then_some(()));
+    // At work: this LED has no trigger, so it is off.
+    room.wait_for_led("0");
+}
+
+#[test]
+fn a_stick_that_is_pulled_out_during_a_visit() {
+    let room = Room::new("");
+    let daemon = room.start();
+    room.plug_frozen();
+    wait_for_visit(&room, &daemon);
+    // Lazily, as by who cannot wait: what is open there goes on, what is opened anew is something else.
+    room.run("exec 9< media/a; umount --lazy media/a; fsfreeze -u /dev/fd/9");
+    daemon.wait_for(END);
+    daemon.wait_for("a stick was pulled out");
+    room.wait_for_led("7");
+    assert_eq!(room.run("ls media/a"), "", "something was written to where the stick had been");
+    room.run("mount -o loop,noatime image media/a");
+    daemon.wait_for("done; it may be pulled out");
+    room.check_statuses();
     daemon.stop();
 }
