@@ -11,6 +11,8 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use rustix::process::Signal;
+
 use crate::{
     daemon::{Daemon, eventually},
     site::{SPECS, Site, run},
@@ -220,5 +222,24 @@ fn a_stick_that_is_pulled_out_during_a_visit() {
     room.run("mount -o loop,noatime image media/a");
     daemon.wait_for("done; it may be pulled out");
     room.check_statuses();
+    daemon.stop();
+}
+
+#[test]
+fn an_agent_that_is_stopped_during_a_visit() {
+    let room = Room::new("");
+    let daemon = room.start();
+    room.plug_frozen();
+    wait_for_visit(&room, &daemon);
+    daemon.signal(Signal::TERM);
+    room.run("fsfreeze -u media/a");
+    let (status, lines) = daemon.end();
+    assert_eq!(status.code(), Some(0), "{lines:?}");
+    room.wait_for_led("7");
+    assert!(room.site.registers().contains("GPIO17 = \"high\""));
+    let daemon = room.start();
+    daemon.wait_for("done; it may be pulled out");
+    room.check_statuses();
+    room.wait_for_led("255");
     daemon.stop();
 }
