@@ -86,10 +86,16 @@ impl Room {
 
     /// Likewise, with a file system that is frozen: who writes there, waits.
     fn plug_frozen(&self) {
+        self.make_image();
+        self.run("mount -o loop,noatime image make; fsfreeze -f make; mount --move make media/a");
+    }
+
+    /// Makes the image of a stick with the exchange on it.
+    fn make_image(&self) {
         let place = "tree/GITER/unnamed/to-device";
         self.run(&format!(
             "mkdir -p {place}; git -C exchange bundle create -q ../{place}/pump-07.bundle main; truncate -s 8M image; \
-             mkfs.ext4 -q -d tree image; mount -o loop,noatime image make; fsfreeze -f make; mount --move make media/a"
+             mkfs.ext4 -q -d tree image"
         ));
     }
 
@@ -222,6 +228,32 @@ fn a_stick_that_is_pulled_out_during_a_visit() {
     room.run("mount -o loop,noatime image media/a");
     daemon.wait_for("done; it may be pulled out");
     room.check_statuses();
+    daemon.stop();
+}
+
+#[test]
+fn a_stick_whose_disk_is_gone_when_it_is_read() {
+    let room = Room::new("");
+    let daemon = room.start();
+    room.make_image();
+    // What is where is known to the kernel by then; what is in it is not.
+    room.run(
+        "cp image whole; mount -o loop,ro,noload image make; ls -lR make > /dev/null; truncate -s 0 image; \
+         mount --move make media/a",
+    );
+    let lines = daemon.wait_for(END);
+    assert!(
+        lines.iter().any(|line| line.contains("StickFailed: cannot read pump-07.bundle on the stick")),
+        "{lines:?}"
+    );
+    assert!(lines.last().unwrap().contains("not all went well"), "{lines:?}");
+    assert!(!room.site.registers().contains("GPIO17 = \"high\""));
+    room.wait_for_led("0");
+    room.run("umount media/a; mount -o loop whole media/a");
+    daemon.wait_for("done; it may be pulled out");
+    assert!(room.site.registers().contains("GPIO17 = \"high\""));
+    room.check_statuses();
+    room.wait_for_led("255");
     daemon.stop();
 }
 
