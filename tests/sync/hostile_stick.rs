@@ -7,7 +7,7 @@ use giter_edge::api::{Oid, limits};
 
 use super::{
     common::{
-        exchange::{By, DEVICE, Exchange},
+        exchange::{By, DEVICE, Exchange, status_ref},
         hub::git,
         stick::Site,
     },
@@ -143,6 +143,52 @@ fn a_seed_that_is_cut_or_changed_at_every_byte() {
     });
     fs::write(site.own(), seed).unwrap();
     site.taken(first, "one");
+}
+
+/// The line of a seed by which a device that lost its state finds what it said last.
+#[test]
+fn a_seed_whose_status_is_changed_at_every_byte() {
+    let site = Site::with(Exchange::in_memory());
+    site.approve();
+    let first = site.commit("one");
+    let stick = site.exchange.beside("stick").display().to_string();
+    let hub = |verb: &str, arguments: &[&str]| {
+        let run = site.giterctl(&[&[verb, "--offline"], arguments].concat());
+        assert_eq!(run.exit, Some(0), "{}", run.err);
+    };
+    hub("export", &["--to", &stick, DEVICE]);
+    site.taken(first, "one");
+    hub("import", &[&stick]);
+    hub("export", &["--to", &stick, "--seed", DEVICE]);
+    let seed = fs::read(site.own()).unwrap();
+    let line = format!("{} {}\n", site.device.record().status.unwrap().commit, status_ref());
+    let at = seed.windows(line.len()).position(|bytes| bytes == line.as_bytes()).unwrap();
+    let after = |bundle: &[u8]| {
+        fs::remove_dir_all(site.device.path("state")).unwrap();
+        fs::write(site.own(), bundle).unwrap();
+        let run = site.visit();
+        (run, site.device.record())
+    };
+    let mut refused = 0;
+    for at in at..at + line.len() {
+        let mut bundle = seed.clone();
+        bundle[at] ^= 4;
+        // Where it names nothing of this device's, that is as if it were not there; what the commit is to prove holds as ever.
+        match after(&bundle) {
+            (run, record) if run.exit == Some(0) => {
+                assert_eq!(record.tip.map(|tip| tip.commit), Some(first), "{at}");
+                assert_eq!(record.status.unwrap().sequence, 1, "{at}");
+            }
+            (run, record) => {
+                assert_eq!((run.said("reason"), record.tip), ("BundleInvalid", None), "{at}: {}", run.err);
+                refused += 1;
+            }
+        }
+    }
+    assert!((1..line.len()).contains(&refused), "{refused} of {} are refused", line.len());
+    let (run, record) = after(&seed);
+    assert_eq!((run.exit, record.tip.map(|tip| tip.commit)), (Some(0), Some(first)), "{}", run.err);
+    assert_eq!(record.status.unwrap().sequence, 2, "it goes on from what it said");
 }
 
 #[test]
