@@ -60,7 +60,9 @@ fn every_target_is_fuzzed_and_replayed() {
 /// The control: the fuzzer starts beyond every refusal too.
 #[test]
 fn whole_bundles_are_imported_and_no_others() {
-    let imported = |(input, path)| targets::import::import(&fs::read(path).unwrap()).is_ok().then_some(input);
-    let imported: BTreeSet<String> = folder("corpus/import").filter_map(imported).collect();
+    let is_named = |input: &str| !input.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let named = folder("corpus/import").filter(|(input, _)| is_named(input));
+    let imported = named.filter(|(_, path)| targets::import::import(&fs::read(path).unwrap()).is_ok());
+    let imported: BTreeSet<String> = imported.map(|(input, _)| input).collect();
     assert_eq!(imported, ["several-refs", "v3", "whole"].map(str::to_owned).into());
 }
