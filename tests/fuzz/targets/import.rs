@@ -3,7 +3,7 @@
 //!
 //! The input is a bundle but for the pack's checksum, which is made right, so that the fuzzer comes past it.
 
-use std::{fs, path::PathBuf, process, sync::LazyLock};
+use std::{fs, path::PathBuf, process, thread};
 
 use giter_edge::{
     api::{
@@ -24,21 +24,23 @@ pub(crate) fn check(data: &[u8]) {
         let reason = error.reason();
         assert!(REASONS.contains(&reason), "{reason}: {error}");
     }
-    assert!(!FOLDER.join("store/quarantine").exists(), "files are left in the quarantine");
+    let left = FOLDER.with(|folder| folder.join("store/quarantine").exists());
+    assert!(!left, "files are left in the quarantine");
 }
 
 /// Takes a bundle as a device does that has nothing yet, up to the proof of its tip.
 pub(crate) fn import(data: &[u8]) -> Result<()> {
     let device: DeviceId = "dev".parse().unwrap();
-    fs::write(FOLDER.join("a.bundle"), sealed(data)).unwrap();
+    let (bundle, store) = FOLDER.with(|folder| (folder.join("a.bundle"), folder.join("store")));
+    fs::write(&bundle, sealed(data)).unwrap();
     let settings = Settings {
         device: device.clone(),
         branch: "main".into(),
         status_ref: "refs/giter/status/dev".into(),
         exchange: None,
     };
-    let mut link = StickLink::open(Place::Bundle(FOLDER.join("a.bundle")), &settings, &Record::default());
-    let mut store = PackStore::open(&FOLDER.join("store")).unwrap();
+    let mut link = StickLink::open(Place::Bundle(bundle), &settings, &Record::default());
+    let mut store = PackStore::open(&store).unwrap();
     let mut quarantine = store.quarantine(&Generation::default()).unwrap();
     let tip = link.list()?.branch;
     link.fetch(Want::Tip { tip, have: None, device: &device }, &mut *quarantine)
@@ -63,8 +65,12 @@ fn sealed(data: &[u8]) -> Vec<u8> {
     bundle
 }
 
-static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
-    let folder = std::env::temp_dir().join(format!("giter-fuzz-import-{}", process::id()));
-    fs::create_dir_all(&folder).unwrap();
-    folder
-});
+thread_local! {
+    /// Each thread's own: tests run side by side.
+    static FOLDER: PathBuf = {
+        let name = format!("giter-fuzz-import-{}-{:?}", process::id(), thread::current().id());
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        folder
+    };
+}
