@@ -136,7 +136,10 @@ mod tests {
         for good in ["pump-07", "site-a/pump-07", "a/b/c"] {
             assert!(good.parse::<DeviceId>().is_ok(), "{good}");
         }
-        for bad in ["", "/", "a/", "/a", "a//b", "..", "a/../b", "a/.git", &["a"; 9].join("/")] {
+        // Names that differ in their case alone would be one on a stick with FAT.
+        for bad in
+            ["", "/", "a/", "/a", "a//b", "..", "a/../b", "a/.git", "Pump-07", "site-A/pump", &["a"; 9].join("/")]
+        {
             assert!(bad.parse::<DeviceId>().is_err(), "{bad}");
         }
     }

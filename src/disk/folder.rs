@@ -3,7 +3,7 @@
 use std::{
     fs::{DirBuilder, File},
     io,
-    os::unix::fs::DirBuilderExt,
+    os::{fd::AsFd, unix::fs::DirBuilderExt},
     path::Path,
 };
 
@@ -42,7 +42,16 @@ pub fn sync_file_system(folder: &Path) -> io::Result<()> {
 ///
 /// Those of the system calls.
 pub fn below<'a>(root: &Path, names: impl IntoIterator<Item = &'a str>) -> io::Result<File> {
-    let mut folder = File::open(root)?;
+    below_open(File::open(root)?, names)
+}
+
+/// Likewise, below one that is open.
+///
+/// # Errors
+///
+/// Those of the system calls.
+pub fn below_open<'a>(root: impl AsFd, names: impl IntoIterator<Item = &'a str>) -> io::Result<File> {
+    let mut folder = File::from(root.as_fd().try_clone_to_owned()?);
     for name in names {
         match mkdirat(&folder, name, Mode::from_raw_mode(0o755)) {
             Ok(()) => fsync(&folder)?,

@@ -19,6 +19,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::fs::syncfs;
+
 use self::{
     choose::{Have, Offer, Worth, best},
     medium::{Folder, Source},
@@ -38,8 +40,9 @@ use crate::{
 /// Where something was carried to.
 #[derive(Clone, Debug)]
 pub enum Place {
-    /// A stick that is mounted there.
-    Stick(PathBuf),
+    /// A stick, by the folder at its top. It is held open: a stick that is pulled out during a visit fails, and nothing is
+    /// written to where it was.
+    Stick(Folder),
     /// One bundle. What is published goes nowhere.
     Bundle(PathBuf),
 }
@@ -126,8 +129,7 @@ impl StickLink {
     /// `StickFailed`: it may not have.
     pub fn sync(&self) -> Result<()> {
         let Place::Stick(root) = &self.place else { return Ok(()) };
-        folder::sync_file_system(root)
-            .map_err(|e| Error::new(Reason::StickFailed, format!("cannot sync {}", root.display())).caused_by(e))
+        syncfs(root).map_err(|e| Error::new(Reason::StickFailed, "cannot sync the stick").caused_by(io::Error::from(e)))
     }
 
     /// Writes a paper of the device's own, unless it is there as it should be.
@@ -138,7 +140,7 @@ impl StickLink {
         if is_there(root, &place, bytes) {
             return Ok(());
         }
-        folder::below(root, place.folders.iter().copied())
+        folder::below_open(root, place.folders.iter().copied())
             .and_then(|folder| atomic::replace(folder, &place.file, bytes, None))
             .map_err(|e| unwritten(&path, e))?;
         self.wrote.push(path);
@@ -164,14 +166,13 @@ impl StickLink {
                 vec![offer]
             }
             Place::Stick(root) => {
-                let root = Folder::at(root)?;
                 let exchange = match &self.exchange {
                     Some(exchange) => exchange.clone(),
-                    None => self.only_exchange(&root)?,
+                    None => self.only_exchange(root)?,
                 };
-                let heard = self.acknowledged(&root, &exchange);
+                let heard = self.acknowledged(root, &exchange);
                 self.met = Some(Met { exchange: exchange.clone(), heard, chosen: None });
-                self.offers(&root, &exchange)?
+                self.offers(root, &exchange)?
             }
         };
         best(offers, &self.have)
@@ -276,7 +277,7 @@ impl StickLink {
                 let gone = || Error::new(Reason::StickFailed, format!("{} is gone", offer.bundle.display()));
                 let names: Vec<_> = offer.bundle.iter().filter_map(|name| name.to_str()).collect();
                 let (file, folders) = names.split_last().ok_or_else(gone)?;
-                Folder::at(root)?.open(folders.iter().copied(), file, limits::BUNDLE_BYTES)?.ok_or_else(gone)?
+                root.open(folders.iter().copied(), file, limits::BUNDLE_BYTES)?.ok_or_else(gone)?
             }
         };
         let mut source = BufReader::new(source);
@@ -353,9 +354,9 @@ fn is_shared(name: &str) -> bool {
 }
 
 /// Whether a file has these bytes already: then it is left alone, which spares the stick.
-fn is_there(root: &Path, place: &stick::Place<'_>, bytes: &[u8]) -> bool {
+fn is_there(root: &Folder, place: &stick::Place<'_>, bytes: &[u8]) -> bool {
     let read = || -> Result<Option<Vec<u8>>> {
-        let source = Folder::at(root)?.open(place.folders.iter().copied(), &place.file, bytes.len() as u64)?;
+        let source = root.open(place.folders.iter().copied(), &place.file, bytes.len() as u64)?;
         let Some(mut source) = source else { return Ok(None) };
         let mut there = Vec::new();
         source.read_to_end(&mut there).map_err(unread)?;

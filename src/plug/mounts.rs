@@ -38,3 +38,33 @@ impl AsFd for Mounts {
         self.0.as_fd()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// A table of so many bytes, with one mount at its end.
+    fn read(length: usize) -> io::Result<Vec<Mount>> {
+        let mount = b"\n36 35 98:0 / /media/a rw - ext4 /dev/sdb1 rw\n";
+        let mut table = vec![b'x'; length - mount.len()];
+        table.extend(mount);
+        let mut file = tempfile::tempfile()?;
+        file.write_all(&table)?;
+        Mounts(file).read()
+    }
+
+    #[test]
+    fn a_table_is_read_whole_or_not_at_all() {
+        assert_eq!(read(limits::MOUNTINFO_BYTES).unwrap().len(), 1);
+        assert_eq!(read(limits::MOUNTINFO_BYTES + 1).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+    }
+
+    #[test]
+    fn it_is_read_anew_each_time() {
+        let mut mounts = Mounts::open().unwrap();
+        let first = mounts.read().unwrap();
+        assert!(!first.is_empty() && !mounts.read().unwrap().is_empty());
+    }
+}

@@ -130,6 +130,19 @@ mod tests {
     }
 
     #[test]
+    fn no_more_are_looked_at_than_the_limit() {
+        for count in [limits::BLOCK_DEVICES, limits::BLOCK_DEVICES + 3] {
+            let sticks = found(|root| {
+                device(root, "sd1", &[("removable", "1"), ("size", "8"), ("dev", "8:16")]);
+                for number in 2..=count {
+                    std::os::unix::fs::symlink("../devices/sd1", root.join(format!("class/sd{number}"))).unwrap();
+                }
+            });
+            assert_eq!(sticks.len(), limits::BLOCK_DEVICES);
+        }
+    }
+
+    #[test]
     fn this_machines_own_devices_are_read() {
         removable().unwrap();
     }

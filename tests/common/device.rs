@@ -26,7 +26,7 @@ pub(crate) struct Device {
     view: RefCell<Option<Mounts>>,
 }
 
-/// What a run of `giterd` came to.
+/// What a run of a program came to.
 pub(crate) struct Run {
     /// The exit code.
     pub(crate) exit: Option<i32>,
@@ -108,6 +108,14 @@ impl Device {
     /// folder. It lasts until the next call, or [`Device::unmount`].
     pub(crate) fn mount(&self, script: &str) {
         *self.view.borrow_mut() = Some(Mounts::new(&self.folder, script));
+    }
+
+    /// Runs another script there, from the device's folder.
+    pub(crate) fn within(&self, script: &str) {
+        let view = self.view.borrow();
+        let mut shell = view.as_ref().expect("it sees file systems of its own").enter(OsStr::new("sh"));
+        let run = Run::of(shell.args(["-ec", &format!("cd '{}'\n{script}", self.folder.display())]));
+        assert_eq!(run.exit, Some(0), "{script}: {}", run.err);
     }
 
     /// Has the device see what everybody sees.
@@ -209,9 +217,10 @@ impl Device {
 }
 
 impl Run {
-    fn of(command: &mut Command) -> Self {
+    /// Runs a program of ours to its end.
+    pub(crate) fn of(command: &mut Command) -> Self {
         let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
-        let text = |bytes| String::from_utf8(bytes).expect("giterd writes UTF-8");
+        let text = |bytes| String::from_utf8(bytes).expect("it writes UTF-8");
         Self { exit: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
     }
 

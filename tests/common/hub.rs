@@ -42,6 +42,12 @@ fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new("git");
     command.arg("-C").arg(folder).args(["-c", "init.defaultBranch=main"]).args(arguments);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    isolated(&mut command);
+    command
+}
+
+/// Keeps git, and what runs it, out of reach of this machine's configuration.
+pub(crate) fn isolated(command: &mut Command) -> &mut Command {
     command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
     for role in ["AUTHOR", "COMMITTER"] {
         command.env(format!("GIT_{role}_NAME"), "Ops").env(format!("GIT_{role}_EMAIL"), "ops@example.org");

@@ -10,3 +10,4 @@ pub(crate) mod dropbear;
 pub(crate) mod exchange;
 pub(crate) mod hub;
 pub(crate) mod sshd;
+pub(crate) mod stick;

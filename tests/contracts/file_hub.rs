@@ -1,6 +1,9 @@
 //! A bare repository that the real git makes, and [`FileLink`] reads, or git's own programs serve.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use giter_edge::{api::Oid, link::FileLink, reconcile::ports::Link};
 
@@ -25,6 +28,11 @@ impl FileHub {
         git(&folder, &["init", "-q", "-b", "none", "work"]);
         git(&work, &["remote", "add", "hub", "../hub.git"]);
         Self { bare, work, is_served: false }
+    }
+
+    /// The bare repository.
+    pub(crate) fn path(&self) -> &Path {
+        &self.bare
     }
 
     /// An empty hub that git serves, and offers filters or not.

@@ -15,6 +15,7 @@ mod support;
 mod disk;
 mod drivers;
 mod file_hub;
+mod stick_hub;
 
 use std::path::PathBuf;
 
@@ -83,10 +84,22 @@ fn git_without_filters() {
     hold(&|folder| file_hub::FileHub::served(folder, false));
 }
 
+#[test]
+fn stick_link() {
+    hold_by(&stick_hub::StickHub::new, link::check_carried);
+}
+
 /// Holds a link to a hub in a folder to its contract.
 fn hold(hub: &dyn Fn(PathBuf) -> file_hub::FileHub) {
+    hold_by(hub, link::check);
+}
+
+/// What a link is held to, with empty hubs and empty stores.
+type Contract<H> = fn(&mut dyn FnMut() -> H, &mut dyn FnMut() -> PackStore);
+
+fn hold_by<H: link::Hub>(hub: &dyn Fn(PathBuf) -> H, contract: Contract<H>) {
     let folder = tempfile::tempdir().unwrap();
     let mut hubs = (0..).map(|n| hub(folder.path().join(format!("hub-{n}"))));
     let mut stores = (0..).map(|n| PackStore::open(&folder.path().join(format!("store-{n}"))).unwrap());
-    link::check(&mut || hubs.next().unwrap(), &mut || stores.next().unwrap());
+    contract(&mut || hubs.next().unwrap(), &mut || stores.next().unwrap());
 }

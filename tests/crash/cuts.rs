@@ -7,6 +7,7 @@ use super::{
     recording::Recording,
     states::Model::{self, Ordered, Unordered},
     story::Story,
+    trip::Trip,
 };
 
 /// The distinct disks that cuts of a recording may leave, each with the cut that promises most, latest first.
@@ -17,44 +18,55 @@ fn states(model: Model, recording: &Recording) -> impl Iterator<Item = (usize, D
     states.filter(move |(_, disk)| seen.insert(disk.digest()))
 }
 
-/// Holds a story in every state of both models.
-fn survives(story: &Story) {
+/// What has to hold of a disk that a cut after so many steps has left.
+type Check<'a> = &'a dyn Fn(&Disk, usize) -> Result<(), String>;
+
+/// Holds a recording to that in every state of both models.
+fn survives(recording: &Recording, check: Check<'_>) {
     for model in [Ordered, Unordered] {
         let (mut count, mut failed) = (0, Vec::new());
-        for (cut, disk) in states(model, &story.recording) {
+        for (cut, disk) in states(model, recording) {
             count += 1;
-            failed.extend(story.check(&disk, cut).err().map(|why| told(story, model, cut, &why)));
+            failed.extend(check(&disk, cut).err().map(|why| told(recording, model, cut, &why)));
         }
-        println!("{model:?}: {} steps, {count} states", story.recording.steps.len());
+        println!("{model:?}: {} steps, {count} states", recording.steps.len());
         assert!(failed.is_empty(), "{} of {count} states:\n{}", failed.len(), failed.join("\n"));
     }
 }
 
-/// Why a story fails on a disk that says it has synced these paths, and has not.
-fn fails(story: &Story, model: Model, unsynced: impl Fn(&str) -> bool) -> Option<String> {
-    let lying = story.recording.without_syncs(unsynced);
-    states(model, &lying).find_map(|(cut, disk)| Some(told(story, model, cut, &story.check(&disk, cut).err()?)))
+/// Why that does not hold on a disk that says it has synced these paths, and has not.
+fn fails(recording: &Recording, check: Check<'_>, model: Model, unsynced: impl Fn(&str) -> bool) -> Option<String> {
+    let lying = recording.without_syncs(unsynced);
+    states(model, &lying).find_map(|(cut, disk)| Some(told(recording, model, cut, &check(&disk, cut).err()?)))
 }
 
-fn told(story: &Story, model: Model, cut: usize, why: &str) -> String {
-    let last = cut.checked_sub(1).map(|at| &story.recording.steps[at]);
+fn told(recording: &Recording, model: Model, cut: usize, why: &str) -> String {
+    let last = cut.checked_sub(1).map(|at| &recording.steps[at]);
     let place = last.map_or("at the start".to_owned(), |step| format!("after {} {}", step.call, step.path.display()));
     format!("{model:?}, cut {cut}, {place}: {why}")
 }
 
+fn story_survives(story: &Story) {
+    survives(&story.recording, &|disk, cut| story.check(disk, cut));
+}
+
+fn story_fails(story: &Story, model: Model, unsynced: impl Fn(&str) -> bool) -> Option<String> {
+    fails(&story.recording, &|disk, cut| story.check(disk, cut), model, unsynced)
+}
+
 #[test]
 fn a_first_sync() {
-    survives(&Story::first_sync());
+    story_survives(&Story::first_sync());
 }
 
 #[test]
 fn a_change() {
-    survives(&Story::change());
+    story_survives(&Story::change());
 }
 
 #[test]
 fn a_status_alone() {
-    survives(&Story::drift());
+    story_survives(&Story::drift());
 }
 
 #[test]
@@ -69,7 +81,7 @@ fn an_unchanged_sync_changes_nothing() {
 fn a_disk_that_does_not_sync_is_noticed() {
     for (name, story) in [("first sync", Story::first_sync()), ("change", Story::change()), ("drift", Story::drift())] {
         for model in [Ordered, Unordered] {
-            let why = fails(&story, model, |_| true);
+            let why = story_fails(&story, model, |_| true);
             println!("{name}: {why:?}");
             assert!(why.is_some(), "{name}, {model:?}: no state fails");
         }
@@ -81,8 +93,37 @@ fn a_disk_that_does_not_sync_is_noticed() {
 fn a_single_sync_that_is_left_out_is_noticed() {
     let story = Story::change();
     for path in ["/1.pack", "/1.idx", "/packs", ".giter-tmp", "/state"] {
-        let why = fails(&story, Unordered, |synced| synced.ends_with(path));
+        let why = story_fails(&story, Unordered, |synced| synced.ends_with(path));
         println!("{path}: {why:?}");
         assert!(why.is_some(), "nobody misses the fsync of {path}");
+    }
+}
+
+#[test]
+fn a_stick_at_the_first_visit() {
+    trip_survives(&Trip::first());
+}
+
+#[test]
+fn a_stick_at_the_next_visit() {
+    trip_survives(&Trip::next());
+}
+
+fn trip_survives(trip: &Trip) {
+    survives(&trip.recording, &|disk, cut| trip.check(disk, cut));
+}
+
+/// The control, for sticks.
+#[test]
+fn a_stick_that_does_not_sync_is_noticed() {
+    for trip in [Trip::first(), Trip::next()] {
+        for (name, ending) in [("any file or folder", ""), ("the statuses", "bundle.giter-tmp")] {
+            for model in [Ordered, Unordered] {
+                let unsynced = |path: &str| path.ends_with(ending);
+                let why = fails(&trip.recording, &|disk, cut| trip.check(disk, cut), model, unsynced);
+                println!("{why:?}");
+                assert!(why.is_some(), "{model:?}: nobody misses the fsync of {name}");
+            }
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! A disk in memory, as a tree of nodes that have no names of their own: what calls change, and cuts leave.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     hash::{DefaultHasher, Hash, Hasher},
     os::unix::fs::{MetadataExt, PermissionsExt},
@@ -145,6 +145,20 @@ impl Disk {
         }
     }
 
+    /// A file or folder, and all that is in it.
+    pub(crate) fn below(&self, id: Id) -> Vec<Id> {
+        let mut all = vec![id];
+        if let Body::Folder(entries) = &self.node(id).body {
+            all.extend(entries.values().flat_map(|&id| self.below(id)));
+        }
+        all
+    }
+
+    /// The first path at which another disk is not alike, modes aside.
+    pub(crate) fn difference(&self, other: &Self) -> Option<String> {
+        differ((self, Self::ROOT), (other, Self::ROOT), String::new())
+    }
+
     /// A digest of all that has a name.
     pub(crate) fn digest(&self) -> u64 {
         let mut hash = DefaultHasher::new();
@@ -189,5 +203,22 @@ impl Disk {
             }
         }
         fs::set_permissions(path, fs::Permissions::from_mode(*mode)).unwrap();
+    }
+}
+
+fn differ((one, a): (&Disk, Id), (other, b): (&Disk, Id), path: String) -> Option<String> {
+    match (&one.node(a).body, &other.node(b).body) {
+        (Body::File(a), Body::File(b)) => (a != b).then_some(path),
+        (Body::Folder(a), Body::Folder(b)) => {
+            let names: BTreeSet<_> = a.keys().chain(b.keys()).collect();
+            names.into_iter().find_map(|name| {
+                let path = format!("{path}/{name}");
+                match (a.get(name), b.get(name)) {
+                    (Some(a), Some(b)) => differ((one, *a), (other, *b), path),
+                    _ => Some(path),
+                }
+            })
+        }
+        _ => Some(path),
     }
 }

@@ -3,9 +3,10 @@
 use std::fs;
 
 use super::{
-    recording::{DEVICE, Step},
+    recording::{DEVICE, STICK, Step},
     story::Story,
     strace,
+    trip::Trip,
 };
 
 /// What a disk says, and what the device makes of it.
@@ -29,7 +30,7 @@ fn expected(step: &Step, reason: &'static str) -> (&'static str, Option<i32>) {
 #[test]
 fn each_call_that_fails() {
     let story = Story::change();
-    let steps: Vec<_> = story.recording.steps.iter().filter(|step| !step.is_at_hub()).collect();
+    let steps: Vec<_> = story.recording.steps.iter().filter(|step| !story.recording.is_elsewhere(step)).collect();
     let mut failed = Vec::new();
     for step in &steps {
         for (error, reason) in ERRORS {
@@ -46,6 +47,30 @@ fn each_call_that_fails() {
     }
     println!("{} calls, each failed {} times", steps.len(), ERRORS.len());
     assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// A stick that is gone while the device has power, or is full, or turns out to be read-only.
+#[test]
+fn each_call_to_a_stick_that_fails() {
+    let trip = Trip::next();
+    let stick = trip.site.exchange.beside(STICK).display().to_string();
+    let steps: Vec<_> = trip.recording.steps.iter().filter(|step| !trip.recording.is_elsewhere(step)).collect();
+    let mut failed = Vec::new();
+    for step in &steps {
+        for (error, reason) in [("ENOSPC", "DiskFull"), ("EROFS", "StickFailed"), ("EIO", "StickFailed")] {
+            trip.rewind();
+            let run = strace::failing(&trip.site.device, &step.call, step.ordinal, error, &["sync", "--stick", &stick]);
+            let what = format!("{} of {} fails with {error}", step.call, step.path.display());
+            // To sync all once more is said to have failed whatever the error.
+            let reason = if step.call == "syncfs" { "StickFailed" } else { reason };
+            if (run.said("reason"), run.exit) != (reason, Some(3)) || run.said("hint").is_empty() {
+                failed.push(format!("{what}: {:?}\n{}{}", run.exit, run.out, run.err));
+            }
+            failed.extend(trip.goes_on().err().map(|why| format!("{what}, and then: {why}")));
+        }
+    }
+    println!("{} calls", steps.len());
+    assert!(steps.len() > 8 && failed.is_empty(), "{}", failed.join("\n"));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! ```text
 //! giterd sync under strace -> steps on the disk -> every disk that a power cut may leave -> giterd status, giterd sync
 //! giterd sync under strace, one call of it fails -> a reason, nothing half-done          -> giterd sync
+//! giterd sync --stick under strace               -> every stick that pulling may leave   -> giterctl import, the next visit
 //! ```
 //!
 //! `cargo test --test crash`; it needs git, ssh-keygen and strace, and fails where they are missing. What a cut may leave
@@ -22,3 +23,4 @@ mod recording;
 mod states;
 mod story;
 mod strace;
+mod trip;

@@ -21,7 +21,7 @@ pub(crate) fn advances(recording: &Recording, newest: u64, motd: &str) -> Vec<u6
     let mut all = vec![promised];
     for step in &recording.steps {
         step.changes.iter().for_each(|change| disk.apply(change));
-        if step.sync.is_some() && step.sync == disk.find(&Path::new(DEVICE).join("state")) {
+        if disk.find(&Path::new(DEVICE).join("state")).is_some_and(|state| step.synced.contains(&state)) {
             promised = recorded(&disk);
         }
         if is_driven(&disk) && !was_driven {

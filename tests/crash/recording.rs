@@ -16,10 +16,14 @@ use super::{
 pub(crate) const DEVICE: &str = "board";
 /// The hub's repository.
 pub(crate) const HUB: &str = "hub.git";
+/// A stick.
+pub(crate) const STICK: &str = "stick";
 
 /// A disk, and all that was done to it.
 #[derive(Clone)]
 pub(crate) struct Recording {
+    /// What is cut off; the rest keeps its power.
+    pub(crate) cut: &'static str,
     /// The disk before.
     pub(crate) before: Disk,
     /// What was done.
@@ -38,19 +42,12 @@ pub(crate) struct Step {
     /// What it changed.
     pub(crate) changes: Vec<Change>,
     /// What it made durable.
-    pub(crate) sync: Option<Id>,
-}
-
-impl Step {
-    /// Whether this happened at the hub, which is another machine and keeps its power.
-    pub(crate) fn is_at_hub(&self) -> bool {
-        self.path.starts_with(HUB)
-    }
+    pub(crate) synced: Vec<Id>,
 }
 
 impl Recording {
-    /// Reads calls, made on the disk as it was before below `root`.
-    pub(crate) fn new(root: &Path, before: Disk, calls: &[Call]) -> Self {
+    /// Reads calls, made on the disk as it was before below `root`, of which this folder is what is cut off.
+    pub(crate) fn new(root: &Path, cut: &'static str, before: Disk, calls: &[Call]) -> Self {
         let mut recorder = Recorder { root, live: before, places: BTreeMap::new(), steps: Vec::new() };
         let start = recorder.live.clone();
         calls.iter().for_each(|call| recorder.call(call));
@@ -64,7 +61,12 @@ impl Recording {
             };
             before.add(0o600, body);
         }
-        Self { before, steps: recorder.steps }
+        Self { cut, before, steps: recorder.steps }
+    }
+
+    /// Whether a step was about what keeps its power.
+    pub(crate) fn is_elsewhere(&self, step: &Step) -> bool {
+        !step.path.starts_with(self.cut)
     }
 
     /// The disk after so many steps, if the power stays.
@@ -78,7 +80,7 @@ impl Recording {
     pub(crate) fn without_syncs(&self, of: impl Fn(&str) -> bool) -> Self {
         let mut lying = self.clone();
         let ignored = lying.steps.iter_mut().filter(|step| of(&step.path.to_string_lossy()));
-        ignored.for_each(|step| step.sync = None);
+        ignored.for_each(|step| step.synced.clear());
         lying
     }
 }
@@ -110,10 +112,13 @@ impl Recorder<'_> {
             "mkdir" => self.make(call, &nowhere, &given[0], &given[1]),
             "mkdirat" => self.make(call, &given[0], &given[1], &given[2]),
             "fchmod" => self.mode(call),
-            "fsync" | "fdatasync" => self.sync(call),
+            "fsync" | "fdatasync" => self.sync(call, |_, id| vec![id]),
+            // The root of a stick: all of it.
+            "syncfs" if self.is_root_of_stick(&given[0]) => self.sync(call, Disk::below),
             // It promises nothing.
             "sync_file_range" => {}
-            "fcntl" if !given[1].text().starts_with("F_DUPFD") => {}
+            // A folder's descriptor has no place that could be shared.
+            "fcntl" if !given[1].text().starts_with("F_DUPFD") || self.is_folder(&given[0]) => {}
             "mmap" if !(given[2].has("PROT_WRITE") && given[3].has("MAP_SHARED")) => {}
             _ => self.refuse(call),
         }
@@ -130,10 +135,10 @@ impl Recorder<'_> {
         assert!(ours.is_none() && !everything, "a call that the models do not know: {call:?}");
     }
 
-    /// The path below the root, if it is the device's or the hub's.
+    /// The path below the root, if it is the device's, the hub's or the stick's.
     fn below(&self, path: &Path) -> Option<PathBuf> {
         let path = straight(path).strip_prefix(self.root).ok()?.to_owned();
-        (path.starts_with(DEVICE) || path.starts_with(HUB)).then_some(path)
+        [DEVICE, HUB, STICK].iter().any(|ours| path.starts_with(ours)).then_some(path)
     }
 
     /// The path that a folder's descriptor and a name lead to.
@@ -159,9 +164,9 @@ impl Recorder<'_> {
         (folder.unwrap_or_else(|| panic!("{} is nowhere", path.display())), name)
     }
 
-    fn step(&mut self, call: &Call, path: PathBuf, changes: Vec<Change>, sync: Option<Id>) {
+    fn step(&mut self, call: &Call, path: PathBuf, changes: Vec<Change>, synced: Vec<Id>) {
         changes.iter().for_each(|change| self.live.apply(change));
-        self.steps.push(Step { call: call.name.clone(), ordinal: call.ordinal, path, changes, sync });
+        self.steps.push(Step { call: call.name.clone(), ordinal: call.ordinal, path, changes, synced });
     }
 
     fn open(&mut self, call: &Call, folder: &Argument, name: &Argument, flags: &Argument, mode: Option<&Argument>) {
@@ -172,7 +177,7 @@ impl Recorder<'_> {
         self.places.insert(call.result.to_string(), 0);
         match self.live.find(&path) {
             Some(id) if flags.has("O_TRUNC") => {
-                self.step(call, path, vec![Change::Length { file: id, bytes: 0 }], None);
+                self.step(call, path, vec![Change::Length { file: id, bytes: 0 }], Vec::new());
             }
             Some(_) => {}
             None => {
@@ -193,7 +198,7 @@ impl Recorder<'_> {
         let (folder, name) = self.split(&path);
         // The usual umask: nobody looks at the mode of what was made without saying it again.
         let mode = Change::Mode { node: id, mode: mode & 0o755 };
-        self.step(call, path, vec![mode, Change::Entry { folder, name, to: Some(id) }], None);
+        self.step(call, path, vec![mode, Change::Entry { folder, name, to: Some(id) }], Vec::new());
     }
 
     fn advance(&mut self, descriptor: &Argument, count: u64) {
@@ -216,12 +221,12 @@ impl Recorder<'_> {
         if place.is_none() {
             self.advance(&call.arguments[0], call.result);
         }
-        self.step(call, path, vec![Change::Bytes { file, at, bytes }], None);
+        self.step(call, path, vec![Change::Bytes { file, at, bytes }], Vec::new());
     }
 
     fn truncate(&mut self, call: &Call) {
         let Some((_, path, file)) = self.open_file(&call.arguments[0]) else { return };
-        self.step(call, path, vec![Change::Length { file, bytes: call.arguments[1].number() }], None);
+        self.step(call, path, vec![Change::Length { file, bytes: call.arguments[1].number() }], Vec::new());
     }
 
     fn rename(&mut self, call: &Call, from: (&Argument, &Argument), to: (&Argument, &Argument)) {
@@ -234,23 +239,32 @@ impl Recorder<'_> {
         let ((old, old_name), (new, new_name)) = (self.split(&from), self.split(&to));
         let gone = Change::Entry { folder: old, name: old_name, to: None };
         let there = Change::Entry { folder: new, name: new_name, to: Some(id) };
-        self.step(call, to, vec![gone, there], None);
+        self.step(call, to, vec![gone, there], Vec::new());
     }
 
     fn remove(&mut self, call: &Call, folder: &Argument, name: &Argument) {
         let Some(path) = self.path(folder, name) else { return };
         let (folder, name) = self.split(&path);
-        self.step(call, path, vec![Change::Entry { folder, name, to: None }], None);
+        self.step(call, path, vec![Change::Entry { folder, name, to: None }], Vec::new());
     }
 
     fn mode(&mut self, call: &Call) {
         let Some((_, path, node)) = self.open_file(&call.arguments[0]) else { return };
-        self.step(call, path, vec![Change::Mode { node, mode: call.arguments[1].octal() }], None);
+        self.step(call, path, vec![Change::Mode { node, mode: call.arguments[1].octal() }], Vec::new());
     }
 
-    fn sync(&mut self, call: &Call) {
+    fn is_folder(&self, descriptor: &Argument) -> bool {
+        self.open_file(descriptor).is_some_and(|(_, _, id)| matches!(self.live.node(id).body, Body::Folder(_)))
+    }
+
+    fn is_root_of_stick(&self, descriptor: &Argument) -> bool {
+        self.open_file(descriptor).is_some_and(|(_, path, _)| path == Path::new(STICK))
+    }
+
+    fn sync(&mut self, call: &Call, all: impl Fn(&Disk, Id) -> Vec<Id>) {
         let Some((_, path, id)) = self.open_file(&call.arguments[0]) else { return };
-        self.step(call, path, Vec::new(), Some(id));
+        let synced = all(&self.live, id);
+        self.step(call, path, Vec::new(), synced);
     }
 }
 

@@ -41,11 +41,12 @@ fn ordered(recording: &Recording, cut: usize) -> impl Iterator<Item = Disk> {
     let steps = &recording.steps[..cut];
     let written = Written::of(recording, cut);
     let choices = few_choices(&written.sizes());
-    let committed = steps.iter().rposition(|step| !step.is_at_hub() && step.sync.is_some()).map_or(0, |at| at + 1);
+    let committed =
+        steps.iter().rposition(|step| !recording.is_elsewhere(step) && !step.synced.is_empty()).map_or(0, |at| at + 1);
     let names = move |journal: usize| {
         let mut disk = recording.before.clone();
         for (at, step) in steps.iter().enumerate() {
-            let counts = |change: &&Change| step.is_at_hub() || at < journal && !is_of_bytes(change);
+            let counts = |change: &&Change| recording.is_elsewhere(step) || at < journal && !is_of_bytes(change);
             step.changes.iter().filter(counts).for_each(|change| disk.apply(change));
         }
         disk
@@ -83,7 +84,7 @@ impl Written {
         let mut live = recording.before.clone();
         let mut durable = BTreeMap::<Id, Vec<u8>>::new();
         let mut dirty = BTreeSet::new();
-        for step in recording.steps[..cut].iter().filter(|step| !step.is_at_hub()) {
+        for step in recording.steps[..cut].iter().filter(|step| !recording.is_elsewhere(step)) {
             for change in &step.changes {
                 if let Change::Bytes { file, .. } | Change::Length { file, .. } = change {
                     durable.entry(*file).or_insert_with(|| live.bytes(*file).to_vec());
@@ -91,8 +92,8 @@ impl Written {
                 }
                 live.apply(change);
             }
-            if let Some(file) = step.sync.filter(|id| dirty.remove(id)) {
-                durable.insert(file, live.bytes(file).to_vec());
+            for file in step.synced.iter().filter(|id| dirty.remove(id)) {
+                durable.insert(*file, live.bytes(*file).to_vec());
             }
         }
         Self(
@@ -145,12 +146,12 @@ impl Names {
     fn of(recording: &Recording, cut: usize) -> Self {
         let mut live = recording.before.clone();
         let mut groups = Vec::<Group>::new();
-        for step in recording.steps[..cut].iter().filter(|step| !step.is_at_hub()) {
+        for step in recording.steps[..cut].iter().filter(|step| !recording.is_elsewhere(step)) {
             for (folder, entries) in entries(step) {
                 note(&mut groups, &live, folder, entries);
             }
             step.changes.iter().for_each(|change| live.apply(change));
-            groups.retain(|group| Some(group.folder) != step.sync);
+            groups.retain(|group| !step.synced.contains(&group.folder));
         }
         groups.iter_mut().for_each(|group| group.history.reverse());
         Self(groups)

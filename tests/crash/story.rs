@@ -12,7 +12,7 @@ use super::{
     common::{
         case::World,
         exchange::{Exchange, status_ref},
-        hub::{Hub, git_agrees},
+        hub::git_agrees,
     },
     disk::{Body, Change, Disk, Id},
     promises,
@@ -81,10 +81,10 @@ impl Story {
         let before = Disk::scan(&root, &[DEVICE, HUB]);
         let (run, calls) = strace::record(&world.device, &["sync"]);
         assert_eq!((run.exit, run.err.as_str()), (Some(0), ""), "{}", run.out);
-        let recording = Recording::new(&root, before, &calls);
+        let recording = Recording::new(&root, DEVICE, before, &calls);
         let replayed = recording.after(recording.steps.len());
         let found = Disk::scan(&root, &[DEVICE, HUB]);
-        assert_eq!(difference(&replayed, &found), None, "the recording does not come to what the sync came to");
+        assert_eq!(replayed.difference(&found), None, "the recording does not come to what the sync came to");
         let promised = promises::advances(&recording, world.device.record().advances, motd);
         Self { world, recording, promised, tips, motd }
     }
@@ -180,14 +180,9 @@ impl Story {
     }
 }
 
-/// A device that keeps a second copy of its floor, and has accepted its first specs. All of it is in memory, where fsync
-/// costs nothing: what it is good for is the models' affair.
+/// A device that keeps a second copy of its floor, and has accepted its first specs.
 fn world() -> World {
-    let memory = Path::new("/dev/shm");
-    let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-    let exchange = Exchange::with(Hub::empty_in(folder.unwrap()));
-    fs::remove_dir_all(exchange.hub.path().join("hooks")).unwrap();
-    World::by_file_with(exchange, |device| {
+    World::by_file_with(Exchange::in_memory(), |device| {
         let floor = device.name("giter.floor").display().to_string();
         device.write_config(&device.config().replace("[trust]\n", &format!("[trust]\nfloor = \"{floor}\"\n")));
     })
@@ -212,29 +207,8 @@ fn take_back(disk: &mut Disk, folder: Id) {
     }
 }
 
-/// The first path at which two disks are not alike, modes aside.
-fn difference(one: &Disk, other: &Disk) -> Option<String> {
-    differ(one, Disk::ROOT, other, Disk::ROOT, String::new())
-}
-
-fn differ(one: &Disk, a: Id, other: &Disk, b: Id, path: String) -> Option<String> {
-    match (&one.node(a).body, &other.node(b).body) {
-        (Body::File(a), Body::File(b)) => (a != b).then_some(path),
-        (Body::Folder(a), Body::Folder(b)) => {
-            let names: BTreeSet<_> = a.keys().chain(b.keys()).collect();
-            names.into_iter().find_map(|name| {
-                let path = format!("{path}/{name}");
-                match (a.get(name), b.get(name)) {
-                    (Some(a), Some(b)) => differ(one, *a, other, *b, path),
-                    _ => Some(path),
-                }
-            })
-        }
-        _ => Some(path),
-    }
-}
-
-fn told(panic: &(dyn Any + Send)) -> String {
+/// What a panic said.
+pub(crate) fn told(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words").to_owned()
 }

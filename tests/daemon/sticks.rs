@@ -1,5 +1,5 @@
 //! Sticks in a mount namespace of their own: what is plugged, mounted and pulled here is seen by nobody else, and ends with
-//! the test. Needs root, `unshare`, `nsenter`, `mount`, `losetup`, `mkfs.ext4`, and a kernel with tmpfs, loop devices and
+//! the test. Needs root, `unshare`, `nsenter`, `mount`, `losetup`, `fsfreeze`, `mkfs.ext4`, and a kernel with tmpfs, loop devices and
 //! ext4.
 //!
 //! An automounter is played by `mount`. A stick that nobody mounts is a loop device, of which the kernel tells as of any
@@ -10,6 +10,8 @@ use std::{
     io::Read,
     process::{Child, Command, Stdio},
 };
+
+use rustix::process::Signal;
 
 use crate::{
     daemon::{Daemon, eventually},
@@ -80,6 +82,27 @@ impl Room {
             "mount -t tmpfs stick make; mkdir -p {place}; git -C exchange bundle create -q ../{place}/pump-07.bundle main; \
              {more}; mount --move make media/a"
         ));
+    }
+
+    /// Likewise, with a file system that is frozen: who writes there, waits.
+    fn plug_frozen(&self) {
+        self.make_image();
+        self.run("mount -o loop,noatime image make; fsfreeze -f make; mount --move make media/a");
+    }
+
+    /// Makes the image of a stick with the exchange on it.
+    fn make_image(&self) {
+        let place = "tree/GITER/unnamed/to-device";
+        self.run(&format!(
+            "mkdir -p {place}; git -C exchange bundle create -q ../{place}/pump-07.bundle main; truncate -s 8M image; \
+             mkfs.ext4 -q -d tree image"
+        ));
+    }
+
+    /// That the stick takes along what the device has to say, whole.
+    fn check_statuses(&self) {
+        self.run("git -C exchange bundle verify -q ../media/a/GITER/unnamed/from-device/pump-07.bundle");
+        self.run("cmp media/a/GITER/unnamed/from-device/pump-07.bundle state/outbox.bundle");
     }
 
     fn wait_for_led(&self, brightness: &str) {
@@ -178,5 +201,77 @@ fn a_stick_that_nobody_mounts_is_mounted_visited_and_let_go() {
     assert_eq!(mounted, "0");
     daemon.wait_for("a stick was pulled out");
     room.wait_for_led("7");
+    daemon.stop();
+}
+
+/// Waits for a visit that is under way: what it brings is applied and what it has to say is written down, and to write that
+/// to a frozen stick it waits.
+fn wait_for_visit(room: &Room, daemon: &Daemon) {
+    daemon.wait_for(&format!("stick {}: met", room.site.path("media/a").display()));
+    eventually("the outbox", || room.site.path("state/outbox.bundle").exists().then_some(()));
+    // At work: this LED has no trigger, so it is off.
+    room.wait_for_led("0");
+}
+
+#[test]
+fn a_stick_that_is_pulled_out_during_a_visit() {
+    let room = Room::new("");
+    let daemon = room.start();
+    room.plug_frozen();
+    wait_for_visit(&room, &daemon);
+    // Lazily, as by who cannot wait: what is open there goes on, what is opened anew is something else.
+    room.run("exec 9< media/a; umount --lazy media/a; fsfreeze -u /dev/fd/9");
+    daemon.wait_for(END);
+    daemon.wait_for("a stick was pulled out");
+    room.wait_for_led("7");
+    assert_eq!(room.run("ls media/a"), "", "something was written to where the stick had been");
+    room.run("mount -o loop,noatime image media/a");
+    daemon.wait_for("done; it may be pulled out");
+    room.check_statuses();
+    daemon.stop();
+}
+
+#[test]
+fn a_stick_whose_disk_is_gone_when_it_is_read() {
+    let room = Room::new("");
+    let daemon = room.start();
+    room.make_image();
+    // What is where is known to the kernel by then; what is in it is not.
+    room.run(
+        "cp image whole; mount -o loop,ro,noload image make; ls -lR make > /dev/null; truncate -s 0 image; \
+         mount --move make media/a",
+    );
+    let lines = daemon.wait_for(END);
+    assert!(
+        lines.iter().any(|line| line.contains("StickFailed: cannot read pump-07.bundle on the stick")),
+        "{lines:?}"
+    );
+    assert!(lines.last().unwrap().contains("not all went well"), "{lines:?}");
+    assert!(!room.site.registers().contains("GPIO17 = \"high\""));
+    room.wait_for_led("0");
+    room.run("umount media/a; mount -o loop whole media/a");
+    daemon.wait_for("done; it may be pulled out");
+    assert!(room.site.registers().contains("GPIO17 = \"high\""));
+    room.check_statuses();
+    room.wait_for_led("255");
+    daemon.stop();
+}
+
+#[test]
+fn an_agent_that_is_stopped_during_a_visit() {
+    let room = Room::new("");
+    let daemon = room.start();
+    room.plug_frozen();
+    wait_for_visit(&room, &daemon);
+    daemon.signal(Signal::TERM);
+    room.run("fsfreeze -u media/a");
+    let (status, lines) = daemon.end();
+    assert_eq!(status.code(), Some(0), "{lines:?}");
+    room.wait_for_led("7");
+    assert!(room.site.registers().contains("GPIO17 = \"high\""));
+    let daemon = room.start();
+    daemon.wait_for("done; it may be pulled out");
+    room.check_statuses();
+    room.wait_for_led("255");
     daemon.stop();
 }

@@ -56,3 +56,13 @@ fn every_target_is_fuzzed_and_replayed() {
     let stem = |(file, _): (String, _)| file.strip_suffix(".rs").unwrap().to_owned();
     assert_eq!(folder("fuzz_targets").map(stem).collect::<BTreeSet<_>>(), names);
 }
+
+/// The control: the fuzzer starts beyond every refusal too.
+#[test]
+fn whole_bundles_are_imported_and_no_others() {
+    let is_named = |input: &str| !input.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let named = folder("corpus/import").filter(|(input, _)| is_named(input));
+    let imported = named.filter(|(_, path)| targets::import::import(&fs::read(path).unwrap()).is_ok());
+    let imported: BTreeSet<String> = imported.map(|(input, _)| input).collect();
+    assert_eq!(imported, ["several-refs", "v3", "whole"].map(str::to_owned).into());
+}

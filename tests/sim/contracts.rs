@@ -14,7 +14,8 @@ mod outbox;
 mod store;
 
 use giter_edge::{
-    api::{Oid, board::Level, resource::FilePath},
+    api::{Oid, board::Level, ledger::Record, resource::FilePath},
+    link::stick::choose::Offer,
     reconcile::ports::{Board, Link},
 };
 
@@ -28,6 +29,7 @@ use crate::{
         hub::{BRANCH, SimLink},
         ledger::SimLedger,
         outbox::SimOutbox,
+        stick::SimStick,
         store::{SimStore, write},
     },
 };
@@ -107,6 +109,46 @@ impl link::Hub for Shared {
     }
 }
 
+/// The hub of a device that is reached by a stick alone: all that the hub has goes there each time, and what it brings back
+/// is taken.
+struct Carrier(Shared);
+
+impl Carrier {
+    fn carry(&self) {
+        let mut world = self.0.get();
+        if let Some(statuses) = world.stick.statuses.take() {
+            world.hub.status = statuses.tip();
+            world.hub.add(statuses.links.into_iter().flatten());
+        }
+        let bundle = |tip| Offer { bundle: world.hub.all(), tip, status: world.hub.status, prerequisites: vec![] };
+        world.stick.bundles = world.hub.branches.get(BRANCH).copied().map(bundle).into_iter().collect();
+    }
+}
+
+impl link::Hub for Carrier {
+    fn link(&self) -> Box<dyn Link + '_> {
+        self.carry();
+        Box::new(SimStick::new(&self.0, &Record::default()))
+    }
+
+    fn commit(&mut self, branch: &str, files: &[(&str, &str)]) -> Oid {
+        self.0.commit(branch, files)
+    }
+
+    fn rewind(&mut self, to: Oid) {
+        self.0.rewind(to);
+    }
+
+    fn status(&self) -> Option<Oid> {
+        self.carry();
+        self.0.status()
+    }
+
+    fn brings_history(&self) -> bool {
+        true
+    }
+}
+
 #[test]
 fn board_files() {
     board::files(&mut Bench::new());
@@ -148,4 +190,9 @@ fn stores() {
 #[test]
 fn links() {
     link::check(&mut Shared::new, &mut || SimStore::new(&Shared::new()));
+}
+
+#[test]
+fn sticks() {
+    link::check_carried(&mut || Carrier(Shared::new()), &mut || SimStore::new(&Shared::new()));
 }

@@ -7,11 +7,11 @@ use giter_edge::api::{Oid, limits};
 
 use super::{
     common::{
-        exchange::{By, Exchange},
+        exchange::{By, DEVICE, Exchange, status_ref},
         hub::git,
+        stick::Site,
     },
     packfile::{REF_DELTA, entry, number, sealed, sha1},
-    stick::Site,
 };
 
 const BLOB: u8 = 3;
@@ -33,7 +33,11 @@ struct Attack {
 
 impl Attack {
     fn new() -> Self {
-        let (site, first) = Site::begun();
+        Self::of(Exchange::new())
+    }
+
+    fn of(exchange: Exchange) -> Self {
+        let (site, first) = Site::begun_with(exchange);
         let second = site.commit("two");
         site.bundle(&site.own(), &[&format!("{first}..main")]);
         let bundle = fs::read(site.own()).unwrap();
@@ -92,30 +96,99 @@ fn pack(count: u32, entries: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     sealed(pack)
 }
 
-#[test]
-fn cut_or_changed_at_every_byte() {
-    let attack = Attack::new();
-    let sound = attack.with(&attack.pack);
-    let file = attack.site.exchange.beside("tried.bundle");
+/// Tries a bundle without each of its ends, and with each byte changed; `unchanged` says what has to stay as it is.
+fn cut_and_changed(site: &Site, sound: &[u8], unchanged: impl Fn(&str)) {
+    let file = site.exchange.beside("tried.bundle");
     let refused = |what: String, bundle: &[u8], reasons: &[&str]| {
         fs::write(&file, bundle).unwrap();
-        let run = attack.site.device.run(&["sync", "--bundle", &file.display().to_string()]);
+        let run = site.take(&file);
         assert!(reasons.contains(&run.said("reason")), "{what}: {}", run.err);
-        attack.check_unchanged(&what);
+        unchanged(&what);
     };
     for end in 0..sound.len() {
         refused(format!("cut at {end}"), &sound[..end], &["BundleInvalid", "PackInvalid"]);
     }
     // Another tip, base or ref that is well-formed is not there; a count may be beyond what is taken.
     let header = ["BundleInvalid", "BundleBaseMissing", "BranchNotFound", "CommitNotFound"];
+    let pack = sound.windows(4).position(|bytes| bytes == b"PACK").unwrap();
     for at in 0..sound.len() {
-        let mut bundle = sound.clone();
+        let mut bundle = sound.to_vec();
         bundle[at] ^= 4;
-        let is_header = at < sound.len() - attack.pack.len();
-        let reasons = if is_header { &header[..] } else { &["PackInvalid", "PackTooLarge"] };
+        let reasons = if at < pack { &header[..] } else { &["PackInvalid", "PackTooLarge"] };
         refused(format!("changed at {at}"), &bundle, reasons);
     }
+}
+
+#[test]
+fn cut_or_changed_at_every_byte() {
+    let attack = Attack::of(Exchange::in_memory());
+    cut_and_changed(&attack.site, &attack.with(&attack.pack), |what| attack.check_unchanged(what));
     attack.end();
+}
+
+#[test]
+fn a_seed_that_is_cut_or_changed_at_every_byte() {
+    let site = Site::with(Exchange::in_memory());
+    let first = site.commit("one");
+    let run =
+        site.giterctl(&["export", "--offline", "--to", &site.exchange.beside("stick").display().to_string(), DEVICE]);
+    assert_eq!(run.exit, Some(0), "{}", run.err);
+    let seed = fs::read(site.own()).unwrap();
+    assert!(
+        seed.starts_with(format!("# v2 git bundle\n{first} ").as_bytes()),
+        "it needs nothing that was there before"
+    );
+    cut_and_changed(&site, &seed, |what| {
+        assert_eq!((site.says().as_str(), site.device.record().tip), ("", None), "{what}");
+    });
+    fs::write(site.own(), seed).unwrap();
+    site.taken(first, "one");
+}
+
+/// The line of a seed by which a device that lost its state finds what it said last.
+#[test]
+fn a_seed_whose_status_is_changed_at_every_byte() {
+    let site = Site::with(Exchange::in_memory());
+    site.approve();
+    let first = site.commit("one");
+    let stick = site.exchange.beside("stick").display().to_string();
+    let hub = |verb: &str, arguments: &[&str]| {
+        let run = site.giterctl(&[&[verb, "--offline"], arguments].concat());
+        assert_eq!(run.exit, Some(0), "{}", run.err);
+    };
+    hub("export", &["--to", &stick, DEVICE]);
+    site.taken(first, "one");
+    hub("import", &[&stick]);
+    hub("export", &["--to", &stick, "--seed", DEVICE]);
+    let seed = fs::read(site.own()).unwrap();
+    let line = format!("{} {}\n", site.device.record().status.unwrap().commit, status_ref());
+    let at = seed.windows(line.len()).position(|bytes| bytes == line.as_bytes()).unwrap();
+    let after = |bundle: &[u8]| {
+        fs::remove_dir_all(site.device.path("state")).unwrap();
+        fs::write(site.own(), bundle).unwrap();
+        let run = site.visit();
+        (run, site.device.record())
+    };
+    let mut refused = 0;
+    for at in at..at + line.len() {
+        let mut bundle = seed.clone();
+        bundle[at] ^= 4;
+        // Where it names nothing of this device's, that is as if it were not there; what the commit is to prove holds as ever.
+        match after(&bundle) {
+            (run, record) if run.exit == Some(0) => {
+                assert_eq!(record.tip.map(|tip| tip.commit), Some(first), "{at}");
+                assert_eq!(record.status.unwrap().sequence, 1, "{at}");
+            }
+            (run, record) => {
+                assert_eq!((run.said("reason"), record.tip), ("BundleInvalid", None), "{at}: {}", run.err);
+                refused += 1;
+            }
+        }
+    }
+    assert!((1..line.len()).contains(&refused), "{refused} of {} are refused", line.len());
+    let (run, record) = after(&seed);
+    assert_eq!((run.exit, record.tip.map(|tip| tip.commit)), (Some(0), Some(first)), "{}", run.err);
+    assert_eq!(record.status.unwrap().sequence, 2, "it goes on from what it said");
 }
 
 #[test]
@@ -145,11 +218,13 @@ fn a_header_that_never_ends_or_asks_for_more() {
 fn a_pack_that_lies() {
     let attack = Attack::new();
     let refused = |what: &str, pack: &[u8], reasons: &[&str]| attack.refused(what, &attack.with(pack), reasons);
-    for (by, reason) in [(1, "PackInvalid"), (u32::MAX, "PackInvalid"), (u32::MAX / 2, "PackTooLarge")] {
+    // The entry that is one too many is the checksum: how large that says to be is chance.
+    let one_more = ["PackInvalid", "PackTooLarge"];
+    for (by, reasons) in [(1, &one_more[..]), (u32::MAX, &one_more[..1]), (u32::MAX / 2, &one_more[1..])] {
         let mut lying = attack.pack[..attack.pack.len() - 20].to_vec();
         let count = u32::from_be_bytes(lying[8..12].try_into().unwrap()).wrapping_add(by);
         lying[8..12].copy_from_slice(&count.to_be_bytes());
-        refused(&format!("a count of {count}"), &sealed(lying), &[reason]);
+        refused(&format!("a count of {count}"), &sealed(lying), reasons);
     }
     let zeros = [0; 65536];
     let base = sha1(&[b"blob 65536\0", &zeros]);
@@ -219,6 +294,105 @@ fn what_is_meant_for_somebody_else() {
     attack.site.exchange.reset(third);
     attack.site.exchange.push();
     attack.end();
+}
+
+/// A charter with an id.
+fn charter(id: &str) -> String {
+    format!(
+        "apiVersion: edge.giter.dev/v1alpha1\nkind: Exchange\nmetadata: {{name: plant-7}}\n\
+         spec: {{id: {id}, branch: main}}\n"
+    )
+}
+
+#[test]
+fn another_exchange_that_the_same_publisher_signed() {
+    const MINE: &str = "5f0c1f0e3d5b4d0e9a7c2b6e8f1a4c3d";
+    const OTHER: &str = "00000000000000000000000000000007";
+    let site = Site::new();
+    let stick = |exchange: &str| site.exchange.beside("stick/GITER").join(exchange).join("to-device/pump-07.bundle");
+    let offer = |exchange: &str| {
+        let bundle = stick(exchange);
+        fs::create_dir_all(bundle.parent().unwrap()).unwrap();
+        site.bundle(&bundle, &["main"]);
+        bundle
+    };
+    site.exchange.write("exchange.yaml", charter(OTHER));
+    let other = site.commit("other");
+    let others = offer(OTHER);
+    site.exchange.git(&["checkout", "--quiet", "--orphan", "mine"]);
+    site.exchange.write("exchange.yaml", charter(MINE));
+    let first = site.commit("one");
+    let mine = offer(MINE);
+
+    // The operator named the exchange: nothing else is looked at, and under its name nothing else is taken.
+    site.device.set("TRUST_EXCHANGE", MINE);
+    fs::remove_file(&mine).unwrap();
+    assert_eq!(site.visit().said("reason"), "", "the stick has something of the other exchange alone");
+    fs::copy(&others, &mine).unwrap();
+    site.refused("ExchangeMismatch", 1);
+    let refused = |reasons: &[&str]| {
+        let run = site.take(&others);
+        assert!(reasons.contains(&run.said("reason")), "{}", run.err);
+    };
+    refused(&["ExchangeMismatch"]);
+    offer(MINE);
+    site.taken(first, "one");
+
+    // So it is with the one that the device has pinned by itself.
+    site.device.unset();
+    let second = site.commit("two");
+    fs::copy(&others, &mine).unwrap();
+    site.refused("NotFastForward", 1);
+    refused(&["NotFastForward"]);
+    // The other exchange goes on from this one's history.
+    site.exchange.write("exchange.yaml", charter(OTHER));
+    site.commit("other");
+    offer(MINE);
+    site.refused("ExchangeMismatch", 1);
+    site.exchange.reset(second);
+    site.exchange.push();
+    offer(MINE);
+    site.taken(second, "two");
+
+    // And the other one is sound: a device of that exchange takes it.
+    fs::remove_dir_all(site.device.path("state")).unwrap();
+    fs::remove_file(&mine).unwrap();
+    site.taken(other, "other");
+}
+
+/// What git says is whole, and is not: with bitmaps it takes for known whatever the history of a base had.
+#[test]
+fn what_a_hub_with_bitmaps_leaves_out_is_missed() {
+    let site = Site::new();
+    site.commit("one");
+    let second = site.commit("two");
+    site.bundle(&site.own(), &["main"]);
+    let seed =
+        site.giterctl(&["export", "--offline", "--to", &site.exchange.beside("stick").display().to_string(), DEVICE]);
+    assert_eq!(seed.exit, Some(0), "{}", seed.err);
+    site.taken(second, "two");
+    // As a hub has it that was tidied up, and told to keep a pack.
+    let third = site.commit("one");
+    site.exchange.hub.git(&["repack", "--quiet", "-a", "-d", "--write-bitmap-index"]);
+    site.exchange.hub.git(&["commit-graph", "write", "--reachable"]);
+    let packs = fs::read_dir(site.exchange.hub.path().join("objects/pack")).unwrap();
+    let pack = packs.map(|entry| entry.unwrap().path()).find(|path| path.extension().is_some_and(|e| e == "pack"));
+    let pack = pack.unwrap();
+    assert!(pack.with_extension("bitmap").exists());
+    fs::write(pack.with_extension("keep"), "").unwrap();
+    let since = format!("{second}..main");
+    site.bundle(&site.own(), &[&since]);
+    let run = site.refused("PackInvalid", 3);
+    assert!(run.said("hint").contains("export again"), "{}", run.err);
+    site.exchange.hub.git(&["config", "pack.useBitmaps", "false"]);
+    site.bundle(&site.own(), &[&since]);
+    site.taken(third, "one");
+    // What is whole is taken, bitmaps or not.
+    site.exchange.hub.git(&["config", "pack.useBitmaps", "true"]);
+    fs::remove_dir_all(site.device.path("state")).unwrap();
+    fs::remove_file(site.device.path("files/motd")).unwrap();
+    site.bundle(&site.own(), &["main"]);
+    site.taken(third, "one");
 }
 
 #[test]

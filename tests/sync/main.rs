@@ -14,6 +14,7 @@ mod disk;
 mod hostile_stick;
 mod hub;
 mod manifests;
+mod outbox;
 mod stick;
 mod tips;
 mod trees;

@@ -2,115 +2,31 @@
 
 use std::{
     fs,
-    os::unix::fs::{MetadataExt, symlink},
-    path::{Path, PathBuf},
+    os::unix::{
+        fs::{MetadataExt, symlink},
+        net::UnixListener,
+    },
+    path::Path,
     process::Command,
 };
 
 use giter_edge::api::Oid;
-use serde_json::Value;
 
 use super::common::{
-    device::{Device, Run},
-    exchange::{By, DEVICE, Exchange, status_ref},
+    exchange::{By, DEVICE, status_ref},
+    stick::Site,
 };
 
-/// A publisher, a device without a way to the hub, and a stick.
-pub(super) struct Site {
-    pub(super) exchange: Exchange,
-    pub(super) device: Device,
-}
-
 impl Site {
-    pub(super) fn new() -> Self {
-        let exchange = Exchange::new();
-        let device = Device::new(&exchange, "unused");
-        device.write_config(&device.config().replace("url = \"unused\"\n", ""));
-        let site = Self { exchange, device };
-        fs::create_dir_all(site.stick("to-device")).unwrap();
-        site
-    }
-
-    /// A site whose device has accepted a commit by stick.
-    pub(super) fn begun() -> (Self, Oid) {
-        let site = Self::new();
-        let first = site.commit("one");
-        site.bundle(&site.own(), &["main"]);
-        site.taken(first, "one");
-        (site, first)
-    }
-
-    /// One more commit that makes the file say so.
-    pub(super) fn commit(&self, content: &str) -> Oid {
-        self.exchange.publish_file(&self.device.name("files/motd"), content)
-    }
-
-    pub(super) fn says(&self) -> String {
-        fs::read_to_string(self.device.path("files/motd")).unwrap_or_default()
-    }
-
-    /// A path on the stick, below the exchange's folder.
-    pub(super) fn stick(&self, path: &str) -> PathBuf {
-        self.exchange.beside("stick/GITER/unnamed").join(path)
-    }
-
-    pub(super) fn own(&self) -> PathBuf {
-        self.stick(&format!("to-device/{DEVICE}.bundle"))
-    }
-
-    /// Lets git bundle something of the hub into a file.
-    pub(super) fn bundle(&self, file: &Path, arguments: &[&str]) {
-        let create = ["bundle", "create", "--quiet"];
-        let (options, what): (Vec<&str>, _) = arguments.iter().partition(|argument| argument.starts_with("--version"));
-        self.exchange.hub.git(&[&create, &options[..], &[&*file.display().to_string()], &what[..]].concat());
-    }
-
-    pub(super) fn visit(&self) -> Run {
-        self.device.run(&["sync", "-o", "json", "--stick", &self.exchange.beside("stick").display().to_string()])
-    }
-
-    /// A visit that is refused so; nothing of it is applied.
-    pub(super) fn refused(&self, reason: &str, exit: i32) -> Run {
-        let before = self.says();
-        let run = self.visit();
-        assert_eq!((run.said("reason"), run.exit), (reason, Some(exit)), "{}", run.err);
-        assert_eq!(self.says(), before);
-        run
-    }
-
-    /// A visit that takes a commit.
-    pub(super) fn taken(&self, commit: Oid, says: &str) -> Value {
-        let run = self.visit();
-        assert_eq!(run.exit, Some(0), "{}", run.err);
-        let said: Value = serde_json::from_str(&run.out).unwrap();
-        assert_eq!((&said["revision"], &said["advanced"]), (&commit.to_string().into(), &true.into()), "{}", run.out);
-        assert_eq!(self.says(), says);
-        said
-    }
-
-    /// What the stick takes along is brought to the hub by git itself, if that has what it builds on.
-    fn bring(&self) -> Oid {
-        let bundle = self.stick(&format!("from-device/{DEVICE}.bundle")).display().to_string();
-        self.exchange.hub.git(&["bundle", "verify", "--quiet", &bundle]);
-        let refs = format!("+{0}:{0}", status_ref());
-        self.exchange.hub.git(&["fetch", "--quiet", &bundle, &refs]);
-        self.exchange.status().unwrap()
-    }
-
     fn acknowledge(&self, status: Oid) {
         fs::write(self.stick(&format!("to-device/{DEVICE}.ack")), format!("{status}\n")).unwrap();
     }
 
     /// How many statuses the stick takes along.
     fn takes(&self) -> usize {
-        let bundle = fs::read(self.stick(&format!("from-device/{DEVICE}.bundle"))).unwrap();
+        let bundle = fs::read(self.statuses()).unwrap();
         let pack = bundle.windows(4).position(|bytes| bytes == b"PACK").unwrap() + 8;
         u32::from_be_bytes(bundle[pack..pack + 4].try_into().unwrap()) as usize / 3
-    }
-
-    /// The statuses that the hub has.
-    fn chain(&self) -> usize {
-        self.exchange.hub.git(&["rev-list", "--count", &status_ref()]).parse().unwrap()
     }
 }
 
@@ -167,7 +83,7 @@ fn statuses_of_several_trips_arrive_in_order_and_once() {
 #[test]
 fn a_device_that_is_met_again_writes_nothing() {
     let (site, _) = Site::begun();
-    let bundle = site.stick(&format!("from-device/{DEVICE}.bundle"));
+    let bundle = site.statuses();
     let (stick, state) = (bundle.metadata().unwrap().ino(), site.device.state());
     let run = site.visit();
     assert_eq!(run.exit, Some(0), "{}", run.err);
@@ -260,6 +176,8 @@ fn a_stick_may_be_wrong_in_any_way() {
     replaced(&|path| symlink(&outside, path).unwrap());
     site.refused("StickFailed", 3);
     replaced(&|path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success()));
+    site.refused("StickFailed", 3);
+    replaced(&|path| drop(UnixListener::bind(path).unwrap()));
     site.refused("StickFailed", 3);
     replaced(&|path| fs::File::create(path).unwrap().set_len(4 << 30).unwrap());
     site.refused("PackTooLarge", 1);

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use giter_edge::{
-    api::{Error, Reason, Result},
-    codec::{calendar::Utc, stick},
+    api::{Error, Result},
+    codec::{calendar::Utc, stick::folder_of},
     link::{
         StickLink,
-        stick::{Place, relay::Passed},
+        stick::{Place, medium::Folder, relay::Passed},
     },
     reconcile::tick::{Agent, Moment, Reach, Tick},
 };
@@ -50,15 +50,12 @@ impl Visit {
 ///
 /// `StickFailed` if there is no such folder.
 pub fn visit(device: &mut Device, agent: &mut Agent, root: &Path, now: Moment) -> Result<Visit> {
-    if !root.is_dir() {
-        return Err(Error::new(Reason::StickFailed, format!("there is no stick at {}", root.display())));
-    }
-    let mut link = device.carried(Place::Stick(root.to_owned()), agent.record());
+    let stick = Folder::at(root)?;
+    let mut link = device.carried(Place::Stick(stick.clone()), agent.record());
     let mut visit = take(device, agent, &mut link, now);
     let left = link.leave_report(&report(agent, &visit.tick, now));
-    visit.relayed = device
-        .relay()
-        .map(|relay| relay.pass(root, stick::folder_of(device::exchange(&device.config, agent.record()))));
+    visit.relayed =
+        device.relay().map(|relay| relay.pass(&stick, folder_of(device::exchange(&device.config, agent.record()))));
     let left = left.and(link.sync());
     visit.wrote = link.wrote().to_vec();
     // A stick on which statuses could not be written has no room for the report either.
@@ -85,7 +82,7 @@ fn report(agent: &Agent, tick: &Tick, now: Moment) -> String {
     let status = record.status.as_ref();
     let rows = [
         ("device", tick.status.device.to_string()),
-        ("exchange", stick::folder_of(record.exchange.as_ref()).to_owned()),
+        ("exchange", folder_of(record.exchange.as_ref()).to_owned()),
         ("time", Utc::of_seconds(now.time.max(0)).to_string()),
         ("revision", record.tip.as_ref().map_or_else(nothing, |tip| tip.commit.to_string())),
         ("status", status.map_or_else(nothing, |status| status.commit.to_string())),

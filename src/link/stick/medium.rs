@@ -6,6 +6,7 @@ use std::{
     io::{self, ErrorKind, Read},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::Path,
+    sync::Arc,
 };
 
 use rustix::{
@@ -15,8 +16,9 @@ use rustix::{
 
 use crate::api::{Error, Reason, Result, limits};
 
-/// A folder of a stick.
-pub struct Folder(File);
+/// A folder of a stick. While it is held it is that of the same stick, whatever is mounted where that was.
+#[derive(Clone, Debug)]
+pub struct Folder(Arc<File>);
 
 impl Folder {
     /// The folder where a stick is mounted.
@@ -26,7 +28,7 @@ impl Folder {
     /// `StickFailed`.
     pub fn at(root: &Path) -> Result<Self> {
         let opened = File::open(root).and_then(|root| match root.metadata()?.is_dir() {
-            true => Ok(Self(root)),
+            true => Ok(Self(root.into())),
             false => Err(ErrorKind::NotADirectory.into()),
         });
         opened.map_err(|e| {
@@ -50,16 +52,16 @@ impl Folder {
 
     /// A folder below it; `None` if there is none.
     pub(super) fn below<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<Option<Self>> {
-        let mut folder = self.0.try_clone().map_err(failed("open", "a folder"))?;
+        let mut folder = self.clone();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         for name in names {
             folder = match openat(&folder, name, flags, Mode::empty()) {
-                Ok(below) => below.into(),
+                Ok(below) => Self::from(below),
                 Err(Errno::NOENT) => return Ok(None),
                 Err(e) => return Err(failed("open", name)(e.into())),
             };
         }
-        Ok(Some(Self(folder)))
+        Ok(Some(folder))
     }
 
     /// Opens a plain file in it; `None` if nothing has that name.
@@ -69,13 +71,13 @@ impl Folder {
     /// `StickFailed`; `PackTooLarge` if it has more bytes than the limit.
     pub fn file(&self, name: &str, limit: u64) -> Result<Option<Source>> {
         // Asked before, so that no device is so much as opened; and after, should another have taken its place.
-        let is_plain = match statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
+        let is_plain = match statat(self, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(about) => FileType::from_raw_mode(about.st_mode) == FileType::RegularFile,
             Err(Errno::NOENT) => return Ok(None),
             Err(e) => return Err(failed("look at", name)(e.into())),
         };
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let opened = if is_plain { openat(&self.0, name, flags, Mode::empty()) } else { Err(Errno::INVAL) };
+        let opened = if is_plain { openat(self, name, flags, Mode::empty()) } else { Err(Errno::INVAL) };
         match opened {
             Ok(file) => Source::of(file.into(), name, limit).map(Some),
             Err(_) if !is_plain => Err(not_plain(name)),
@@ -86,7 +88,7 @@ impl Folder {
     /// The names in it that are asked for, sorted; of at most [`limits::STICK_ENTRIES`] that are looked at.
     pub(super) fn names(&self, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
         let mut names = Vec::new();
-        let entries = Dir::read_from(&self.0).map_err(|e| failed("list", "a folder")(e.into()))?;
+        let entries = Dir::read_from(self).map_err(|e| failed("list", "a folder")(e.into()))?;
         for (count, entry) in entries.enumerate() {
             if count == limits::STICK_ENTRIES {
                 log::warn!(
@@ -105,7 +107,7 @@ impl Folder {
 
 impl From<OwnedFd> for Folder {
     fn from(folder: OwnedFd) -> Self {
-        Self(folder.into())
+        Self(File::from(folder).into())
     }
 }
 

@@ -12,7 +12,7 @@
 use std::{
     collections::BTreeMap,
     io::{self, BufReader, Read, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use rustix::fs::fsync;
@@ -69,11 +69,11 @@ pub struct Passed {
 }
 
 impl Relay {
-    /// Lets everything pass between the stick that is mounted at `root` and the gateway's folder. What cannot pass stays
-    /// where it is, and keeps nothing else back.
-    pub fn pass(&self, root: &Path, exchange: &str) -> Passed {
+    /// Lets everything pass between a stick and the gateway's folder. What cannot pass stays where it is, and keeps nothing
+    /// else back.
+    pub fn pass(&self, stick: &Folder, exchange: &str) -> Passed {
         let mut passed = Passed::default();
-        if let Err(error) = self.pass_all(root, exchange, &mut passed) {
+        if let Err(error) = self.pass_all(stick, exchange, &mut passed) {
             passed.fail("relay", error);
         }
         passed
@@ -97,13 +97,12 @@ impl Relay {
         Ok((sizes.iter().filter(|size| **size > 0).count(), sizes.iter().sum::<u64>() + of_all))
     }
 
-    fn pass_all(&self, root: &Path, exchange: &str, passed: &mut Passed) -> Result<()> {
+    fn pass_all(&self, stick: &Folder, exchange: &str, passed: &mut Passed) -> Result<()> {
         folder::make(&self.folder, 0o700)
             .map_err(|e| Error::state(format!("cannot make {}", self.folder.display()), e))?;
-        let stick = Folder::at(root)?;
         let kept = Folder::at(&self.folder)?;
         let used = self.kept(exchange)?.1;
-        let mut passing = Passing { relay: self, root, exchange, stick, kept, used, passed };
+        let mut passing = Passing { relay: self, exchange, stick, kept, used, passed };
         for device in &self.devices {
             passing.with_memory(Paper::Ack.place(exchange, device), |passing, memory| {
                 for (paper, place) in papers(exchange, device) {
@@ -140,9 +139,8 @@ struct Copy {
 /// One visit.
 struct Passing<'a> {
     relay: &'a Relay,
-    root: &'a Path,
     exchange: &'a str,
-    stick: Folder,
+    stick: &'a Folder,
     kept: Folder,
     /// The bytes that are kept.
     used: u64,
@@ -180,7 +178,7 @@ impl Passing<'_> {
 
     /// Lets one paper pass, whichever way it goes.
     fn paper(&mut self, kind: Kind<'_>, place: &Place<'_>, memory: &mut Memory) {
-        let stick = self.look(&self.stick, kind, place);
+        let stick = self.look(self.stick, kind, place);
         self.seen(stick, kind, place, memory);
     }
 
@@ -222,12 +220,12 @@ impl Passing<'_> {
 
     /// The bundles for several devices: those of a stick with something new among them take the place of all that are kept.
     fn shared(&mut self, memory: &mut Memory) {
-        let (there, here) = match (names(&self.stick, self.exchange), names(&self.kept, self.exchange)) {
+        let (there, here) = match (names(self.stick, self.exchange), names(&self.kept, self.exchange)) {
             (Ok(there), Ok(here)) => (there, here),
             (Err(error), _) | (_, Err(error)) => return self.passed.fail("relay", error),
         };
         let exchange = self.exchange;
-        let look = |name: &String| self.look(&self.stick, Kind::Shared, &shared_place(exchange, name));
+        let look = |name: &String| self.look(self.stick, Kind::Shared, &shared_place(exchange, name));
         let mut looked: BTreeMap<&String, _> = there.iter().map(|name| (name, look(name))).collect();
         let is_new = |copy: &Copy| !memory.has_met(&copy.digest);
         let brings_news = looked.values().flatten().flatten().any(is_new);
@@ -279,7 +277,7 @@ impl Passing<'_> {
                 format!("{} would have {used} bytes, more than {}", self.relay.folder.display(), self.relay.bytes);
             return Err(Error::new(Reason::DiskFull, what).hint("raise relay.bytes, or carry for fewer devices"));
         }
-        copy(&self.stick, &self.relay.folder, place, new)
+        copy(self.stick, &self.kept, place, new)
             .map_err(|e| Error::io(Reason::StateFailed, format!("cannot keep {}", place.path().display()), e))?;
         self.used = used;
         self.passed.took.push(place.path());
@@ -288,7 +286,7 @@ impl Passing<'_> {
 
     fn give(&mut self, place: &Place<'_>, kept: &Copy) -> Result<()> {
         let what = || format!("cannot write {} to the stick", place.path().display());
-        copy(&self.kept, self.root, place, kept).map_err(|e| Error::io(Reason::StickFailed, what(), e))?;
+        copy(&self.kept, self.stick, place, kept).map_err(|e| Error::io(Reason::StickFailed, what(), e))?;
         self.passed.gave.push(place.path());
         Ok(())
     }
@@ -330,10 +328,10 @@ fn brings(source: &mut Hashing, name: &str) -> Result<()> {
 }
 
 /// Replaces the file at one place by that at the other, if that is still what was looked at.
-fn copy(from: &Folder, to: &Path, place: &Place<'_>, seen: &Copy) -> io::Result<()> {
+fn copy(from: &Folder, to: &Folder, place: &Place<'_>, seen: &Copy) -> io::Result<()> {
     let gone = || io::Error::other("it is gone, or was changed meanwhile");
     let source = open(from, place, seen.bytes).map_err(io::Error::other)?.ok_or_else(gone)?;
-    let folder = folder::below(to, place.folders.iter().copied())?;
+    let folder = folder::below_open(to, place.folders.iter().copied())?;
     atomic::prepare(&folder, &place.file, None, |file| {
         let (digest, _) = Hashing::of(source).finish(file)?;
         if digest == seen.digest { file.sync_all() } else { Err(gone()) }

@@ -3,11 +3,11 @@
 //!
 //! The input is a bundle but for the pack's checksum, which is made right, so that the fuzzer comes past it.
 
-use std::{fs, path::PathBuf, process, sync::LazyLock};
+use std::{fs, path::PathBuf, process, thread};
 
 use giter_edge::{
     api::{
-        DeviceId, Reason,
+        DeviceId, Reason, Result,
         ledger::{Generation, Record},
     },
     git::PackStore,
@@ -20,26 +20,30 @@ use giter_edge::{
 use sha1::{Digest, Sha1};
 
 pub(crate) fn check(data: &[u8]) {
+    if let Err(error) = import(data) {
+        let reason = error.reason();
+        assert!(REASONS.contains(&reason), "{reason}: {error}");
+    }
+    let left = FOLDER.with(|folder| folder.join("store/quarantine").exists());
+    assert!(!left, "files are left in the quarantine");
+}
+
+/// Takes a bundle as a device does that has nothing yet, up to the proof of its tip.
+pub(crate) fn import(data: &[u8]) -> Result<()> {
     let device: DeviceId = "dev".parse().unwrap();
-    fs::write(FOLDER.join("a.bundle"), sealed(data)).unwrap();
+    let (bundle, store) = FOLDER.with(|folder| (folder.join("a.bundle"), folder.join("store")));
+    fs::write(&bundle, sealed(data)).unwrap();
     let settings = Settings {
         device: device.clone(),
         branch: "main".into(),
         status_ref: "refs/giter/status/dev".into(),
         exchange: None,
     };
-    let mut link = StickLink::open(Place::Bundle(FOLDER.join("a.bundle")), &settings, &Record::default());
-    let mut store = PackStore::open(&FOLDER.join("store")).unwrap();
+    let mut link = StickLink::open(Place::Bundle(bundle), &settings, &Record::default());
+    let mut store = PackStore::open(&store).unwrap();
     let mut quarantine = store.quarantine(&Generation::default()).unwrap();
-    let taken = link.list().and_then(|listing| {
-        link.fetch(Want::Tip { tip: listing.branch, have: None, device: &device }, &mut *quarantine)
-    });
-    drop(quarantine);
-    if let Err(error) = taken {
-        let reason = error.reason();
-        assert!(REASONS.contains(&reason), "{reason}: {error}");
-    }
-    assert!(!FOLDER.join("store/quarantine").exists(), "files are left in the quarantine");
+    let tip = link.list()?.branch;
+    link.fetch(Want::Tip { tip, have: None, device: &device }, &mut *quarantine)
 }
 
 /// What can be wrong with a bundle.
@@ -61,8 +65,12 @@ fn sealed(data: &[u8]) -> Vec<u8> {
     bundle
 }
 
-static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
-    let folder = std::env::temp_dir().join(format!("giter-fuzz-import-{}", process::id()));
-    fs::create_dir_all(&folder).unwrap();
-    folder
-});
+thread_local! {
+    /// Each thread's own: tests run side by side.
+    static FOLDER: PathBuf = {
+        let name = format!("giter-fuzz-import-{}-{:?}", process::id(), thread::current().id());
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        folder
+    };
+}

@@ -40,6 +40,11 @@ impl Hub {
         self.objects.0.extend(objects.into_iter().map(|new| (new.id, new.object)));
     }
 
+    /// All that it has.
+    pub(crate) fn all(&self) -> Vec<NewObject> {
+        self.objects.0.iter().map(|(&id, object)| NewObject { id, object: object.clone() }).collect()
+    }
+
     /// A commit and all that is below its tree.
     fn whole(&self, commit: Oid) -> Result<Vec<Oid>> {
         let tree = self.lineage(commit)?.tree;

@@ -43,7 +43,7 @@ impl Site {
     fn meet(&self, stick: &str) -> Passed {
         let root = self.dir.path().join(stick);
         fs::create_dir_all(&root).unwrap();
-        self.relay.pass(&root, EXCHANGE)
+        self.relay.pass(&Folder::at(&root).unwrap(), EXCHANGE)
     }
 
     /// A stick from which everything passes: how much was taken, and how much given.
