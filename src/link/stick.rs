@@ -11,7 +11,6 @@
 
 pub mod choose;
 pub mod medium;
-pub mod relay;
 
 use std::{
     fs::File,
@@ -348,7 +347,7 @@ impl Link for StickLink {
 const REWRITE: &str = "write the bundle to the stick again, and let the stick be unmounted before it is pulled out";
 const EXPORT_AGAIN: &str = "export again from a repository with the whole history, on the commit that the device has";
 
-fn is_shared(name: &str) -> bool {
+pub(super) fn is_shared(name: &str) -> bool {
     name.starts_with(stick::SHARED) && name.ends_with(Paper::Specs.ending())
 }
 
@@ -364,7 +363,7 @@ fn is_there(root: &Path, place: &stick::Place<'_>, bytes: &[u8]) -> bool {
     read().is_ok_and(|there| there.as_deref() == Some(bytes))
 }
 
-fn unread(error: io::Error) -> Error {
+pub(super) fn unread(error: io::Error) -> Error {
     crate::git::pack::unwrap(error, |e| Error::new(Reason::StickFailed, "cannot read the stick").caused_by(e))
 }
 

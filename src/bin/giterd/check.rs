@@ -10,7 +10,7 @@ use giter_edge::{
         stick, yaml,
     },
     disk::{FloorFile, SlotLedger, StateLock},
-    link::{self, stick::relay::Relay},
+    link::{self, relay::Relay},
     plug::{self, Watch},
     reconcile::{
         approval::Approval,

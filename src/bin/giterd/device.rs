@@ -18,10 +18,7 @@ use giter_edge::{
     disk::{FloorFile, SlotLedger, StateLock},
     drivers::{self, Drivers},
     git::{outbox::OutboxFile, seal::StatusSeal, store::PackStore},
-    link::{
-        self, Cancel, Nowhere, StickLink,
-        stick::{self, relay::Relay},
-    },
+    link::{self, Cancel, Nowhere, StickLink, relay::Relay, stick},
     reconcile::{
         ports::{Board, FloorCopy, Link},
         tick::{Agent, Ports, Settings},

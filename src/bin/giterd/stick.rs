@@ -5,10 +5,7 @@ use std::path::{Path, PathBuf};
 use giter_edge::{
     api::{Error, Reason, Result},
     codec::{calendar::Utc, stick},
-    link::{
-        StickLink,
-        stick::{Place, relay::Passed},
-    },
+    link::{StickLink, relay::Passed, stick::Place},
     reconcile::tick::{Agent, Moment, Reach, Tick},
 };
 
