@@ -61,6 +61,10 @@ impl Hub for FileHub {
         git(&self.bare, &["update-ref", "refs/heads/main", &to.to_string()]);
     }
 
+    fn repack(&mut self) {
+        git(&self.bare, &["repack", "-q", "-a", "-d", "--write-bitmap-index"]);
+    }
+
     fn status(&self) -> Option<Oid> {
         let shown = git(&self.bare, &["for-each-ref", "--format=%(objectname)", "refs/giter/status/dev"]);
         String::from_utf8(shown).unwrap().trim().parse().ok()

@@ -11,6 +11,7 @@ mod outbox;
 mod store;
 #[path = "../support/mod.rs"]
 mod support;
+mod upstream;
 
 mod disk;
 mod drivers;
@@ -89,4 +90,5 @@ fn hold(hub: &dyn Fn(PathBuf) -> file_hub::FileHub) {
     let mut hubs = (0..).map(|n| hub(folder.path().join(format!("hub-{n}"))));
     let mut stores = (0..).map(|n| PackStore::open(&folder.path().join(format!("store-{n}"))).unwrap());
     link::check(&mut || hubs.next().unwrap(), &mut || stores.next().unwrap());
+    upstream::check(&mut || hubs.next().unwrap(), &mut || stores.next().unwrap());
 }
