@@ -5,21 +5,18 @@
 //! seed    "# v2 git bundle" |               | tip branch, status its ref   | the tip, what the device reads of it, the status
 //! full    "# v2 git bundle" |               | tip branch, statuses         | all of their history, as git packs it
 //! ```
-//!
-//! The status in a seed is the device's own last one: by it, a device that lost its state finds the commit below which it
-//! must not go, as it does at the hub.
 
 use std::io::{self, Read, Write};
 
 use giter_edge::{
     api::{
-        DeviceId, Error, Oid, Reason, Result, limits,
+        Error, Oid, Reason, Result, limits,
         object::{Object, ObjectKind},
     },
     git::{
-        graph,
+        bundle,
         pack::{self, Stream, Tight},
-        reads::Reads,
+        seed,
         since::{New, since},
     },
     reconcile::ports::Objects,
@@ -80,22 +77,10 @@ fn write_seed(target: &Target<'_>, objects: &dyn Objects, legs: &[&Leg], into: &
     header(None, &refs(target, legs), into)?;
     let mut names: Vec<(Oid, ObjectKind)> = Vec::new();
     for leg in legs {
-        names.extend(Reads::of(objects, target.tip, &leg.device)?.whole()?);
-        names.extend(
-            leg.heard.map(|status| status_objects(objects, status, &leg.device)).transpose()?.into_iter().flatten(),
-        );
+        names.extend(seed::names(objects, target.tip, &leg.device, leg.heard)?);
     }
     let entries = names.iter().map(|&(id, kind)| one(objects, id, kind));
     copy(&mut Stream::tight(names.len(), entries)?, into)
-}
-
-/// A status's commit, its tree and its blob.
-fn status_objects(objects: &dyn Objects, status: Oid, device: &DeviceId) -> Result<Vec<(Oid, ObjectKind)>> {
-    let lost = || Error::new(Reason::ObjectMissing, format!("the status {} of {device} is not there", status.short()));
-    let tree = graph::lineage(objects, status)?.ok_or_else(lost)?.tree;
-    let data = graph::tree(objects, tree)?;
-    let files = graph::entries(tree, &data).map(|entry| entry.map(|entry| (entry.id, entry.kind)));
-    [Ok((status, ObjectKind::Commit)), Ok((tree, ObjectKind::Tree))].into_iter().chain(files).collect()
 }
 
 fn write_full(target: &Target<'_>, legs: &[&Leg], into: &mut Bounded<'_>) -> Result<()> {
@@ -113,9 +98,9 @@ fn refs(target: &Target<'_>, legs: &[&Leg]) -> Vec<(Oid, String)> {
 }
 
 fn header(base: Option<(Oid, &str)>, refs: &[(Oid, String)], into: &mut Bounded<'_>) -> Result<()> {
-    let base = base.map(|(base, subject)| format!("-{base} {}\n", cut(subject))).unwrap_or_default();
-    let refs: String = refs.iter().map(|(id, name)| format!("{id} {name}\n")).collect();
-    into.write_all(format!("# v2 git bundle\n{base}{refs}\n").as_bytes()).map_err(failed)
+    let base = base.map(|(base, subject)| (base, cut(subject)));
+    let head = bundle::head(base, refs.iter().map(|(id, name)| (*id, &**name)));
+    into.write_all(head.as_bytes()).map_err(failed)
 }
 
 /// As much of a commit's subject as people need to know it again.
