@@ -352,7 +352,7 @@ pub(super) fn is_shared(name: &str) -> bool {
 }
 
 /// Whether a file has these bytes already: then it is left alone, which spares the stick.
-fn is_there(root: &Path, place: &stick::Place<'_>, bytes: &[u8]) -> bool {
+pub(super) fn is_there(root: &Path, place: &stick::Place<'_>, bytes: &[u8]) -> bool {
     let read = || -> Result<Option<Vec<u8>>> {
         let source = Folder::at(root)?.open(place.folders.iter().copied(), &place.file, bytes.len() as u64)?;
         let Some(mut source) = source else { return Ok(None) };

@@ -18,7 +18,11 @@ use giter_edge::{
     disk::{FloorFile, SlotLedger, StateLock},
     drivers::{self, Drivers},
     git::{outbox::OutboxFile, seal::StatusSeal, store::PackStore},
-    link::{self, Cancel, Nowhere, StickLink, relay::Relay, stick},
+    link::{
+        self, Cancel, Nowhere, StickLink,
+        relay::{Carried, Relay},
+        stick,
+    },
     reconcile::{
         ports::{Board, FloorCopy, Link},
         tick::{Agent, Ports, Settings},
@@ -134,6 +138,8 @@ pub struct View {
     pub board: Drivers,
     /// The agent, as it would start.
     pub agent: Agent,
+    /// How this device carries for others; `None` where it does for nobody.
+    pub carried: Option<Vec<Carried>>,
 }
 
 impl View {
@@ -147,7 +153,8 @@ impl View {
         let board = board(&config)?.beside_agent();
         let store = PackStore::at(&store_folder(&config));
         let agent = Agent::inspect(settings(&config)?, &store, &board, &mut SlotLedger::new(&config.state))?;
-        Ok(Self { board, agent })
+        let carried = relay(&config).map(|relay| crate::relay::carried(&config, &relay, agent.record()));
+        Ok(Self { board, agent, carried })
     }
 }
 

@@ -1,21 +1,27 @@
-//! A gateway that carries for others: papers go from a stick into the gateway's folder, and from there to a stick. The
-//! folder is laid out as a stick, so that a device behind the gateway can use it as one.
+//! A gateway that carries for others: papers go from a stick or the hub into the gateway's folder, and from there to a stick
+//! or the hub. The folder is laid out as a stick, so that a device behind the gateway can use it as one.
 //!
 //! ```text
-//! the hub's stick -to-device->   relay.folder -to-device->   a device's stick, or the device itself
-//! the hub's stick <-from-device- relay.folder <-from-device- a device's stick, or the device itself
+//! the hub, or a stick -to-device->   relay.folder -to-device->   a device's stick, or the device itself
+//! the hub, or a stick <-from-device- relay.folder <-from-device- a device's stick, or the device itself
 //! ```
 //!
-//! Bytes are copied as they are. A copy counts once it was looked at: a bundle brings the ref of that branch or device,
+//! `stick` and `hub` are the two ways, `specs` makes the bundles of what the hub has. Bytes are copied as they are. A copy counts once it was looked at: a bundle brings the ref of that branch or device,
 //! statuses follow each other, nothing is larger than it may be. Whether it is true is for those who have the keys.
 
+mod hub;
+mod specs;
 mod stick;
 
+pub use hub::Carried;
+
 use std::{
+    fs::File,
     io::{self, BufReader, Read, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
+use rustix::fs::fsync;
 use sha2::{Digest, Sha256};
 
 use super::stick::{
@@ -29,6 +35,7 @@ use crate::{
         enrolment,
         stick::{ENROLL, Paper, Place, TO_DEVICE, TOP, read_ack},
     },
+    disk::{atomic, folder},
     git::{bundle, outbox},
     reconcile::outbox::Statuses,
 };
@@ -51,12 +58,12 @@ pub struct Relay {
     pub prefix: String,
 }
 
-/// What passed, from the top of the stick.
+/// What passed, from the top of the folder and of the stick.
 #[derive(Debug, Default)]
 pub struct Passed {
-    /// Taken from the stick.
+    /// Taken from the stick, or brought from the hub.
     pub took: Vec<PathBuf>,
-    /// Given to the stick.
+    /// Given to the stick, or handed on to the hub.
     pub gave: Vec<PathBuf>,
     /// The first thing that could not pass.
     pub failed: Option<Error>,
@@ -152,6 +159,23 @@ fn open(root: &Folder, place: &Place<'_>, most: u64) -> Result<Option<Source>> {
 /// What a file takes, whatever it is; nothing if it is none.
 fn size(root: &Folder, place: &Place<'_>) -> u64 {
     open(root, place, u64::MAX).ok().flatten().map_or(0, |source| source.size())
+}
+
+/// Replaces the file at one place by what is filled in, durably.
+fn put(to: &Path, place: &Place<'_>, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let folder = folder::below(to, place.folders.iter().copied())?;
+    atomic::prepare(&folder, &place.file, None, |file| {
+        fill(file)?;
+        file.sync_all()
+    })?;
+    atomic::adopt(&folder, &place.file)?;
+    Ok(fsync(&folder)?)
+}
+
+/// That the folder would have too many bytes.
+fn too_full(relay: &Relay) -> Error {
+    let what = format!("{} would have more than {} bytes", relay.folder.display(), relay.bytes);
+    Error::new(Reason::DiskFull, what).hint("raise relay.bytes, or carry for fewer devices")
 }
 
 /// A bundle brings this ref.

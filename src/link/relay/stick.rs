@@ -6,9 +6,7 @@ use std::{
     path::Path,
 };
 
-use rustix::fs::fsync;
-
-use super::{Copy, Hashing, Kind, Passed, Relay, names, open, papers, shared_place, size};
+use super::{Copy, Hashing, Kind, Passed, Relay, names, open, papers, put, shared_place, size, too_full};
 use crate::{
     api::{Error, Reason, Result, limits},
     codec::stick::{Paper, Place},
@@ -164,9 +162,7 @@ impl Passing<'_> {
     fn take(&mut self, place: &Place<'_>, new: &Copy, old: Option<&Copy>) -> Result<()> {
         let used = self.used.saturating_sub(old.map_or(0, |old| old.bytes)) + new.bytes;
         if used > self.relay.bytes {
-            let what =
-                format!("{} would have {used} bytes, more than {}", self.relay.folder.display(), self.relay.bytes);
-            return Err(Error::new(Reason::DiskFull, what).hint("raise relay.bytes, or carry for fewer devices"));
+            return Err(too_full(self.relay));
         }
         copy(&self.stick, &self.relay.folder, place, new)
             .map_err(|e| Error::io(Reason::StateFailed, format!("cannot keep {}", place.path().display()), e))?;
@@ -187,11 +183,8 @@ impl Passing<'_> {
 fn copy(from: &Folder, to: &Path, place: &Place<'_>, seen: &Copy) -> io::Result<()> {
     let gone = || io::Error::other("it is gone, or was changed meanwhile");
     let source = open(from, place, seen.bytes).map_err(io::Error::other)?.ok_or_else(gone)?;
-    let folder = folder::below(to, place.folders.iter().copied())?;
-    atomic::prepare(&folder, &place.file, None, |file| {
+    put(to, place, |file| {
         let (digest, _) = Hashing::of(source).finish(file)?;
-        if digest == seen.digest { file.sync_all() } else { Err(gone()) }
-    })?;
-    atomic::adopt(&folder, &place.file)?;
-    Ok(fsync(&folder)?)
+        if digest == seen.digest { Ok(()) } else { Err(gone()) }
+    })
 }

@@ -49,7 +49,7 @@ impl From<&Error> for Failure {
 
 impl Failure {
     /// Whether it may go better another time although nothing was changed.
-    fn may_pass(&self) -> bool {
+    pub fn may_pass(&self) -> bool {
         match self.reason {
             Reason::StatusRefMoved => true,
             Reason::DiskFull | Reason::PackInvalid => false,
