@@ -406,6 +406,35 @@ mod tests {
     }
 
     #[test]
+    fn a_hub_that_is_not_ready_sends_no_pack() {
+        let (base, tip) = (ONE.parse().unwrap(), "2".repeat(40).parse().unwrap());
+        let ask = |hub: &mut UploadPack<Script>| hub.pack_since(base, tip, &mut |_| panic!("there is no pack"));
+        let acknowledged = format!("ACK {ONE}\n");
+        for lines in [&["acknowledgments\n", "NAK\n", ""][..], &["acknowledgments\n", &acknowledged, ""]] {
+            assert!(!ask(&mut after_greeting(lines)).unwrap(), "{lines:?}");
+        }
+        let mut asked = after_greeting(&["acknowledgments\n", "NAK\n", ""]);
+        ask(&mut asked).unwrap();
+        let heard = String::from_utf8(asked.into_stream().heard).unwrap();
+        assert!(heard.ends_with(&format!("0034shallow {ONE}0031have {ONE}0000")) && !heard.contains("done"), "{heard}");
+        let many = vec!["NAK"; limits::HUB_LINES + 1];
+        for lines in [
+            &["packfile\n"][..],
+            &[""],
+            &["acknowledgments\n", "ready\n", "", ""],
+            &[&["acknowledgments"], &*many].concat(),
+        ] {
+            assert!(ask(&mut after_greeting(lines)).is_err(), "{lines:.80?}");
+        }
+        let mut ready = after_greeting(&["acknowledgments\n", "ready\n", "", "packfile\n", "\u{1}PACK", ""]);
+        let mut bytes = Vec::new();
+        let read = |pack: &mut dyn Read| pack.read_to_end(&mut bytes).map(drop).map_err(broken);
+        let mut read = Some(read);
+        assert!(ready.pack_since(base, tip, &mut |pack| read.take().unwrap()(pack)).unwrap());
+        assert_eq!(bytes, b"PACK");
+    }
+
+    #[test]
     fn a_filter_that_is_refused_is_told_from_other_refusals() {
         let refused = |words: &str, depth| {
             let error = Error::new(Reason::ProtocolError, "the hub's git gave up").caused_by(words.to_owned());

@@ -21,9 +21,6 @@ pub(crate) trait Hub {
 
     /// Where the status ref stands.
     fn status(&self) -> Option<Oid>;
-
-    /// Keeps what it has as compactly as it can.
-    fn repack(&mut self) {}
 }
 
 /// Holds a link to its contract; `hub` makes an empty hub each time, `store` an empty store.

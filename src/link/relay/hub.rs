@@ -336,7 +336,7 @@ impl<'a> Visit<'a> {
         match &failed {
             Some(error) if served.failure != before.failure => {
                 log::warn!("relay: {device}: {}: {}", error.reason(), error.one_line());
-                error.get_hint().into_iter().for_each(|hint| log::info!("hint: {hint}"));
+                error.get_hint().into_iter().for_each(|hint| log::info!("relay: {device}: hint: {hint}"));
             }
             Some(error) => log::debug!("relay: {device}: {}: {}", error.reason(), error.one_line()),
             None if before.failure.is_some() => log::info!("relay: {device}: carried for again"),
