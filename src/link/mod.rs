@@ -5,7 +5,7 @@
 //!                                                                                          builtin::Builtin)
 //! file::FileLink --git::repository--------> a repository on a mounted file system
 //! stick::StickLink --git::bundle----------> a stick, or one bundle
-//! relay::Relay ---------------------------> a stick, and the folder of what is carried for others
+//! relay::Relay --a hub, or a stick--------> the folder of what is carried for others
 //! ```
 //!
 //! A link moves bytes and refs. It trusts nobody and decides nothing: what it fetched is proven elsewhere, before it
