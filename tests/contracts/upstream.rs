@@ -1,7 +1,5 @@
 //! What every [`Upstream`] keeps to, whatever the hub is made of.
 
-use std::io::Read;
-
 use giter_edge::{
     api::{Oid, Reason, Result, ledger::Generation, limits},
     git::graph,

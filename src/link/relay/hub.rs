@@ -124,17 +124,17 @@ pub(super) struct Stand<'a> {
     is_due: bool,
     /// Whether it is known which commit it has.
     pub(super) is_known: bool,
-    /// The first thing that went wrong.
+    /// The first thing that went wrong, or the first that may go better another time.
     failed: Option<Error>,
 }
 
 impl Stand<'_> {
     /// Notes that something went wrong.
     pub(super) fn fail(&mut self, error: &Error) {
-        self.failed.get_or_insert_with(|| match error.get_hint() {
-            Some(hint) => error.flattened().hint(hint.to_owned()),
-            None => error.flattened(),
-        });
+        let may_pass = |error: &Error| Failure::from(error).may_pass();
+        if self.failed.as_ref().is_none_or(|failed| may_pass(error) && !may_pass(failed)) {
+            self.failed = Some(error.flattened());
+        }
     }
 
     /// The device has that commit.

@@ -4,7 +4,7 @@ use std::{fs, io::Read, path::PathBuf};
 
 use giter_edge::{
     api::{
-        Oid, Reason, Result,
+        Error, Oid, Reason, Result,
         ledger::{Generation, HubTraits},
         object::NewObject,
     },
@@ -14,10 +14,20 @@ use giter_edge::{
 
 use super::{Device, EXCHANGE, FAN, PUMP, START, Site, files, taken};
 
-/// A hub that sends other packs than it has.
+/// What becomes of a pack on its way.
+type Lie = dyn Fn(Vec<u8>) -> Vec<u8>;
+
+/// A hub that sends other packs than it has, and may be lost when it is pushed to.
 struct Lying<'a> {
     hub: &'a mut dyn Upstream,
-    lie: &'a dyn Fn(Vec<u8>) -> Vec<u8>,
+    lie: &'a Lie,
+    is_lost: bool,
+}
+
+impl<'a> Lying<'a> {
+    fn new(hub: &'a mut dyn Upstream, lie: &'a Lie) -> Self {
+        Self { hub, lie, is_lost: false }
+    }
 }
 
 impl Link for Lying<'_> {
@@ -68,7 +78,10 @@ impl Upstream for Lying<'_> {
     }
 
     fn push(&mut self, name: &str, old: Option<Oid>, new: Oid, objects: &[NewObject]) -> Result<()> {
-        self.hub.push(name, old, new, objects)
+        match self.is_lost {
+            true => Err(Error::new(Reason::HubUnreachable, "the line was cut")),
+            false => self.hub.push(name, old, new, objects),
+        }
     }
 }
 
@@ -92,17 +105,17 @@ fn a_hub_that_lies_leaves_what_is_there() {
             bytes
         }
     };
-    let mut lies: Vec<Box<dyn Fn(Vec<u8>) -> Vec<u8>>> = vec![
+    let mut lies: Vec<Box<Lie>> = vec![
         Box::new(|_| Vec::new()),
         Box::new(|bytes| bytes[..bytes.len() - 1].to_vec()),
         Box::new(|bytes| [bytes, b"more".to_vec()].concat()),
         Box::new(|_| vec![0; 100_000]),
     ];
-    lies.extend((0..60).map(|at| Box::new(flip(at * 7)) as Box<dyn Fn(Vec<u8>) -> Vec<u8>>));
+    lies.extend((0..60).map(|at| Box::new(flip(at * 7)) as Box<Lie>));
     for lie in &lies {
         site.link.list().unwrap();
         let hub = site.link.upstream().unwrap();
-        let passed = site.relay.pass_hub(&mut Lying { hub, lie }, EXCHANGE, true);
+        let passed = site.relay.pass_hub(&mut Lying::new(hub, lie), EXCHANGE, true);
         let reason = passed.failed.as_ref().map(|error| error.reason());
         assert_eq!(reason, Some(Reason::PackInvalid), "{:?}", passed.failed);
         assert_eq!(fs::read(bundle.0).unwrap(), *bundle.1);
@@ -112,8 +125,27 @@ fn a_hub_that_lies_leaves_what_is_there() {
     site.link.list().unwrap();
     let hub = site.link.upstream().unwrap();
     let empty = |_| giter_edge::git::pack::write(&[]).unwrap();
-    let passed = site.relay.pass_hub(&mut Lying { hub, lie: &empty }, EXCHANGE, true);
+    let passed = site.relay.pass_hub(&mut Lying::new(hub, &empty), EXCHANGE, true);
     assert!(passed.failed.is_none(), "{:?}", passed.failed);
     let mut store = PackStore::open(&site.dir.path().join("store")).unwrap();
     taken(&mut store, bundle.0, &Generation::default()).promote(tip, &pump.id).unwrap();
+}
+
+#[test]
+fn what_did_not_reach_the_hub_is_tried_again_whatever_else_is_refused() {
+    let mut site = Site::new(true);
+    let mut pump = Device::new(PUMP);
+    let first = site.commit(&START);
+    pump.say(first);
+    site.says(&pump);
+    fs::write(site.kept("from-device/site-a/pump-07.enroll.bundle"), "not one").unwrap();
+    site.link.list().unwrap();
+    let hub = site.link.upstream().unwrap();
+    let mut lost = Lying { is_lost: true, ..Lying::new(hub, &|bytes| bytes) };
+    let passed = site.relay.pass_hub(&mut lost, EXCHANGE, false);
+    assert_eq!(passed.failed.unwrap().reason(), Reason::HubUnreachable);
+    assert_eq!(site.at_hub(&pump), None);
+    site.refuses(Reason::BundleInvalid);
+    assert_eq!(site.at_hub(&pump), pump.tip);
+    assert_eq!(site.passes(), [const { Vec::<String>::new() }; 2]);
 }

@@ -38,7 +38,7 @@ fn devices_go_from_a_seed_to_what_is_new_and_a_quiet_hub_is_asked_for_nothing() 
         let tip = site.commit(&[("specs/site-c/other/x", "other two")]);
         let shared = format!("_{}-{}.bundle", tip.short(), first.short());
         assert_eq!(site.passes(), [vec![shared.clone()], vec![]]);
-        assert_eq!(site.bundles(), [shared.clone()]);
+        assert_eq!(site.bundles(), std::slice::from_ref(&shared));
         let file = site.kept(&format!("to-device/{shared}"));
         let path = file.display().to_string();
         git(&clone, &["bundle", "verify", "-q", &path]);
