@@ -173,7 +173,12 @@ impl Fleet {
         for number in 0..DEVICES {
             let status_key =
                 DeviceKey { key: key(number).public().to_openssh().into(), valid_after: None, valid_before: None };
-            let says = Device { name: device(number % SIDE).parse()?, status_keys: vec![status_key], ssh_keys: vec![] };
+            let says = Device {
+                name: device(number % SIDE).parse()?,
+                status_keys: vec![status_key],
+                ssh_keys: vec![],
+                relays: vec![],
+            };
             let manifest = to_yaml(&says, &[].into())?.into_bytes();
             fleet.approvals.push(fleet.draft.add(ObjectKind::Blob, manifest)?);
             fleet.fold_device(number, 0)?;

@@ -1,4 +1,4 @@
-//! What the exchange says of a device itself (`kind: Device`): the keys that speak for it.
+//! What the exchange says of a device itself (`kind: Device`): the keys that speak for it, and for whom it carries.
 
 use super::{DeviceId, Name};
 
@@ -19,6 +19,8 @@ pub struct Device {
     pub status_keys: Vec<DeviceKey>,
     /// The keys with which the device logs in to the hub, as `ssh-ed25519 AAAA... comment`.
     pub ssh_keys: Vec<Box<str>>,
+    /// The devices that it carries for: it may hand on their statuses and requests.
+    pub relays: Vec<DeviceId>,
 }
 
 /// A key of a device, and from when until when it counts.

@@ -32,12 +32,12 @@ pub fn status_keys(device: &DeviceId, says: &Device) -> Result<Keyring> {
 ///
 /// `Bug` if it cannot be written.
 pub fn to_yaml(device: &Device, annotations: &BTreeMap<&str, &str>) -> Result<String> {
-    let Device { name, status_keys, ssh_keys } = device;
+    let Device { name, status_keys, ssh_keys, relays } = device;
     yaml::to_string(&View {
         api_version: API_VERSION,
         kind: "Device",
         metadata: MetadataView { name: name.as_str(), annotations },
-        spec: SpecView { status_keys: status_keys.iter().map(KeyView::from).collect(), ssh_keys },
+        spec: SpecView { status_keys: status_keys.iter().map(KeyView::from).collect(), ssh_keys, relays },
     })
 }
 
@@ -64,6 +64,8 @@ struct SpecView<'a> {
     status_keys: Vec<KeyView<'a>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     ssh_keys: &'a [Box<str>],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    relays: &'a [DeviceId],
 }
 
 #[derive(Serialize)]
@@ -106,6 +108,7 @@ mod tests {
                     status_key(2, Some("2026-11-21T05:17:09Z"), None),
                 ],
                 ssh_keys: vec![key(3).into()],
+                relays: vec!["site-a/pump-08".parse().unwrap(), "true".parse().unwrap()],
             };
             let annotations = BTreeMap::from([("edge.giter.dev/board", "a: [b"), ("edge.giter.dev/agent", "1.0")]);
             let text = to_yaml(&device, &annotations).unwrap();

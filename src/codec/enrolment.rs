@@ -52,6 +52,7 @@ pub fn write(device: &DeviceId, key: &PublicKey, ssh_key: Option<&PublicKey>, no
         name: name.map_err(|wrong| Error::new(Reason::Bug, "a device's name has no last part").caused_by(wrong))?,
         status_keys: vec![DeviceKey { key: key.to_openssh().into(), valid_after: None, valid_before: None }],
         ssh_keys: ssh_key.map(|key| key.to_openssh().into()).into_iter().collect(),
+        relays: Vec::new(),
     };
     device::to_yaml(&asked, &BTreeMap::from([(BOARD, &*notes.board), (AGENT, &*notes.agent)]))
 }
@@ -76,6 +77,9 @@ pub fn read(device: &DeviceId, bytes: &[u8]) -> Result<Device> {
     };
     if asked.name.as_str() != last_part(device) {
         return Err(refuse(format!("names {}", asked.name)));
+    }
+    if !asked.relays.is_empty() {
+        return Err(refuse("asks to carry for others, which a publisher alone can let it".into()));
     }
     match &asked.status_keys[..] {
         [DeviceKey { valid_after: None, valid_before: None, .. }] => Ok(asked),
@@ -189,6 +193,7 @@ mod tests {
             (text.replace("Device", "Exchange"), "cannot be read"),
             (text.replace("ssh-ed25519", "ssh-rsa"), "ssh-rsa keys are not accepted"),
             (text.replace("spec:", "spec:\n  groups: [all]"), "cannot be read"),
+            (text.replace("spec:", "spec:\n  relays: [fan-01]"), "carry for others"),
             (String::new(), "not one Device"),
         ] {
             assert!(refusal(&bad).contains(why), "{}\n{bad}", refusal(&bad));

@@ -98,6 +98,23 @@ impl Place<'_> {
     }
 }
 
+/// The name of the file with a bundle for several devices, which leads from a commit, or from nothing, to another.
+pub fn shared_name(tip: Oid, base: Option<Oid>) -> String {
+    let from = base.map_or(FULL.into(), |base| base.short());
+    format!("{SHARED}{}-{from}{}", tip.short(), Paper::Specs.ending())
+}
+
+/// Whether a file's name is one of those.
+pub fn is_shared_name(name: &str) -> bool {
+    let is_short = |text: &str| text.len() == 12 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let ends = name.strip_prefix(SHARED).and_then(|name| name.strip_suffix(Paper::Specs.ending()));
+    ends.and_then(|ends| ends.split_once('-'))
+        .is_some_and(|(tip, from)| is_short(tip) && (is_short(from) || from == FULL))
+}
+
+/// What stands for the base in the name of a bundle with a whole history.
+const FULL: &str = "full";
+
 /// The name of an exchange's folder.
 pub fn folder_of(exchange: Option<&ExchangeId>) -> &str {
     exchange.map_or(UNNAMED, ExchangeId::as_str)
@@ -138,6 +155,19 @@ mod tests {
     #[test]
     fn no_device_has_the_name_of_what_is_for_several() {
         assert!(format!("{SHARED}all").parse::<DeviceId>().is_err());
+    }
+
+    #[test]
+    fn a_bundle_for_several_is_named_by_its_ends() {
+        let [tip, base] = [1, 2].map(|byte| Oid::new([byte; 20]));
+        assert_eq!(shared_name(tip, Some(base)), "_010101010101-020202020202.bundle");
+        assert_eq!(shared_name(tip, None), "_010101010101-full.bundle");
+        assert!(is_shared_name(&shared_name(tip, Some(base))) && is_shared_name(&shared_name(tip, None)));
+        for other in
+            ["_all.bundle", "_010101010101-0202.bundle", "010101010101-full.bundle", "_010101010101-FULL.bundle"]
+        {
+            assert!(!is_shared_name(other), "{other}");
+        }
     }
 
     #[test]

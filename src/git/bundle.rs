@@ -24,10 +24,16 @@ use crate::{
 ///
 /// Those of [`pack::write`].
 pub fn write(name: &str, tip: Oid, base: Option<Oid>, objects: &[NewObject]) -> Result<Vec<u8>> {
-    let base = base.map(|base| format!("-{base}\n")).unwrap_or_default();
-    let mut bundle = format!("# v2 git bundle\n{base}{tip} {name}\n\n").into_bytes();
+    let mut bundle = head(base.map(|base| (base, "")), [(tip, name)]).into_bytes();
     bundle.extend(pack::write(objects)?);
     Ok(bundle)
+}
+
+/// What stands before the pack of a bundle that brings these refs. Behind the base stand words for people, where there are any.
+pub fn head<'a>(base: Option<(Oid, &str)>, refs: impl IntoIterator<Item = (Oid, &'a str)>) -> String {
+    let base = base.map(|(base, words)| format!("{}\n", format!("-{base} {words}").trim_end())).unwrap_or_default();
+    let refs: String = refs.into_iter().map(|(id, name)| format!("{id} {name}\n")).collect();
+    format!("# v2 git bundle\n{base}{refs}\n")
 }
 
 /// What stands before the pack of a bundle, as far as it was asked for.

@@ -13,7 +13,7 @@
 //! One `git-upload-pack` answers again and again. But it keeps the loose refs that it has read: what it says of a branch
 //! once, it says for ever. `HEAD` alone it reads anew each time, so a later `ls-refs` asks for nothing else.
 //!
-//! There is no negotiation: the device has one commit, or none, and says so. Which refs there are, what is wanted and
+//! There is next to no negotiation: the device has one commit, or none, and says so. Which refs there are, what is wanted and
 //! what becomes of the pack is the caller's business.
 
 use std::io::{self, Read, Write};
@@ -91,6 +91,21 @@ impl<S: Read + Write> UploadPack<S> {
         Ok((values, head))
     }
 
+    /// Asks for the values of refs, by their full names. Each is what it was when the hub's program was first asked for it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`UploadPack::list`].
+    pub fn refs(&mut self, names: &[&str]) -> Result<Vec<Option<Oid>>> {
+        let mut values = vec![None; names.len()];
+        self.ls_refs(names, |name, value, _| {
+            if let Some(at) = names.iter().position(|wanted| wanted.as_bytes() == name) {
+                values[at] = Some(value);
+            }
+        })?;
+        Ok(values)
+    }
+
     /// Whether the repository has no branch at all.
     ///
     /// # Errors
@@ -121,8 +136,55 @@ impl<S: Read + Write> UploadPack<S> {
     /// Those of [`UploadPack::list`] and of [`Quarantine::ingest`].
     pub fn fetch(&mut self, ask: &Ask<'_>, into: &mut dyn Quarantine) -> Result<()> {
         self.ask(ask)?;
+        self.take(&mut |pack| into.ingest(pack))
+    }
+
+    /// Has `take` read the pack of what the commits bring which the tip reaches and the base does not, as far as it is not in
+    /// the base's tree: what stood there before the base comes again. False where the hub does not have the base, or
+    /// knows of no way from there to the tip: it takes the commits before the base for known, too.
+    ///
+    /// This is the one negotiation there is: without `done` in the request, a hub that is not ready to send says so.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`UploadPack::list`] and of `take`.
+    pub fn pack_since(
+        &mut self,
+        base: Oid,
+        tip: Oid,
+        take: &mut dyn FnMut(&mut dyn Read) -> Result<()>,
+    ) -> Result<bool> {
+        let mut request = Request::default();
+        request.line("command=fetch")?.delimiter().line("ofs-delta")?.line("no-progress")?;
+        request.line(format!("want {tip}"))?.line(format!("shallow {base}"))?.line(format!("have {base}"))?.flush();
+        self.packets.send(request.bytes())?;
+        self.greet()?;
+        if !self.is_ready()? {
+            return Ok(false);
+        }
+        self.find_pack()?;
+        self.take(take).map(|()| true)
+    }
+
+    /// Reads what the hub makes of the commits that it was told of.
+    fn is_ready(&mut self) -> Result<bool> {
+        if self.packets.line()? != Some(b"acknowledgments") {
+            return Err(malformed("no acknowledgments"));
+        }
+        let mut is_ready = false;
+        for _ in 0..=limits::HUB_LINES {
+            match self.packets.line()? {
+                Some(line) => is_ready |= line == b"ready",
+                None => return Ok(is_ready),
+            }
+        }
+        Err(malformed(&format!("more than {} acknowledgments", limits::HUB_LINES)))
+    }
+
+    /// Has somebody read the pack, which must be all that comes.
+    fn take(&mut self, take: &mut dyn FnMut(&mut dyn Read) -> Result<()>) -> Result<()> {
         self.packets.side_band(&mut Words::default(), |pack| {
-            into.ingest(pack)?;
+            take(pack)?;
             match pack.read(&mut [0]) {
                 Ok(0) => Ok(()),
                 Ok(_) => Err(malformed("more than a pack")),
@@ -341,6 +403,35 @@ mod tests {
     fn another_hash_is_refused() {
         let error = hub(["version 2\n", "object-format=sha256\n", ""]).list(["refs/heads/main"]).unwrap_err();
         assert_eq!(error.one_line(), "the repository's objects are not named by SHA-1");
+    }
+
+    #[test]
+    fn a_hub_that_is_not_ready_sends_no_pack() {
+        let (base, tip) = (ONE.parse().unwrap(), "2".repeat(40).parse().unwrap());
+        let ask = |hub: &mut UploadPack<Script>| hub.pack_since(base, tip, &mut |_| panic!("there is no pack"));
+        let acknowledged = format!("ACK {ONE}\n");
+        for lines in [&["acknowledgments\n", "NAK\n", ""][..], &["acknowledgments\n", &acknowledged, ""]] {
+            assert!(!ask(&mut after_greeting(lines)).unwrap(), "{lines:?}");
+        }
+        let mut asked = after_greeting(&["acknowledgments\n", "NAK\n", ""]);
+        ask(&mut asked).unwrap();
+        let heard = String::from_utf8(asked.into_stream().heard).unwrap();
+        assert!(heard.ends_with(&format!("0034shallow {ONE}0031have {ONE}0000")) && !heard.contains("done"), "{heard}");
+        let many = vec!["NAK"; limits::HUB_LINES + 1];
+        for lines in [
+            &["packfile\n"][..],
+            &[""],
+            &["acknowledgments\n", "ready\n", "", ""],
+            &[&["acknowledgments"], &*many].concat(),
+        ] {
+            assert!(ask(&mut after_greeting(lines)).is_err(), "{lines:.80?}");
+        }
+        let mut ready = after_greeting(&["acknowledgments\n", "ready\n", "", "packfile\n", "\u{1}PACK", ""]);
+        let mut bytes = Vec::new();
+        let read = |pack: &mut dyn Read| pack.read_to_end(&mut bytes).map(drop).map_err(broken);
+        let mut read = Some(read);
+        assert!(ready.pack_since(base, tip, &mut |pack| read.take().unwrap()(pack)).unwrap());
+        assert_eq!(bytes, b"PACK");
     }
 
     #[test]

@@ -6,6 +6,8 @@
 //!      +--------------- reads::Reads -----------+     (what the device reads of a tip, as one pack)
 //!
 //! since -> delta -> pack::Tight              what commits bring to one who has another, in few bytes
+//! gaps                                      what of that devices lack who do not have all of the one
+//! seed -> reads                             what goes to who has nothing
 //! seal --status--> commit                   the signed status
 //! enrolment -----> commit --> bundle        the signed request of a device that asks to be enrolled
 //! outbox --------------------> bundle        the statuses that wait for sticks
@@ -22,6 +24,7 @@ mod convert;
 pub mod delta;
 pub mod enrolment;
 pub mod fetch;
+pub mod gaps;
 pub mod graph;
 mod intake;
 pub mod outbox;
@@ -31,6 +34,7 @@ pub mod push;
 pub mod reads;
 pub mod repository;
 pub mod seal;
+pub mod seed;
 pub mod since;
 pub mod store;
 pub(crate) mod wire;

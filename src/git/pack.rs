@@ -7,7 +7,7 @@
 
 use std::{
     borrow::Borrow,
-    io::{self, Read},
+    io::{self, Read, Write},
 };
 
 use gix::{
@@ -263,6 +263,61 @@ impl<O: Packed, I: Iterator<Item = Result<O>>> Read for Stream<I> {
     }
 }
 
+/// Writes one pack of all that is in another, which has so many bytes, and of `count` objects behind that. The deltas in it
+/// stay what they are, since what they are on stands as far before them.
+///
+/// # Errors
+///
+/// `PackInvalid` if the other is none; what the reader and the writer fail with, as [`Error`] or `StateFailed`; those of
+/// [`Stream::new`] and of the objects.
+pub fn extend<O: Packed>(
+    pack: &mut dyn Read,
+    bytes: u64,
+    count: usize,
+    more: impl Iterator<Item = Result<O>>,
+    into: &mut dyn Write,
+) -> Result<()> {
+    let failed = |e| unwrap(e, |e| Error::state("cannot write a pack".to_owned(), e));
+    let invalid = || Error::new(Reason::PackInvalid, "the bytes are no pack");
+    let mut head = [0; header::SIZE];
+    pack.read_exact(&mut head).map_err(failed)?;
+    let (version, before) = header::decode(&head).map_err(|e| invalid().caused_by(e))?;
+    let count = u32::try_from(count).ok().and_then(|count| before.checked_add(count)).ok_or_else(invalid)?;
+    let body = bytes.checked_sub(header::SIZE as u64 + SUM_BYTES).ok_or_else(invalid)?;
+    let mut into = Hashed { into, hash: hasher(HashKind::Sha1) };
+    into.write_all(&header::encode(version, count)).map_err(failed)?;
+    io::copy(&mut pack.take(body), &mut into).map_err(failed)?;
+    let (mut deflate, mut entry) = (Deflate(Compress::new(Compression::BEST)), Vec::new());
+    for object in more {
+        entry.clear();
+        object?.write_to(&mut entry, &mut deflate)?;
+        into.write_all(&entry).map_err(failed)?;
+    }
+    let Hashed { into, hash } = into;
+    into.write_all(hash.try_finalize().map_err(broken)?.as_slice()).map_err(failed)
+}
+
+/// How many bytes the checksum at the end of a pack has.
+const SUM_BYTES: u64 = 20;
+
+/// A writer that takes the checksum of all that is written.
+struct Hashed<'a> {
+    into: &'a mut dyn Write,
+    hash: Hasher,
+}
+
+impl Write for Hashed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.into.write(bytes)?;
+        self.hash.update(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.into.flush()
+    }
+}
+
 /// The error that a reader wrapped in [`io::Error::other`], or what is made of any other I/O error.
 pub fn unwrap(error: io::Error, otherwise: impl FnOnce(io::Error) -> Error) -> Error {
     error.downcast::<Error>().unwrap_or_else(otherwise)
@@ -314,6 +369,25 @@ mod tests {
             let mut bytes = pack.clone();
             bytes[at] ^= 1;
             assert_eq!(read(&bytes, 100_003).unwrap_err().reason(), Reason::PackInvalid, "{at}");
+        }
+    }
+
+    #[test]
+    fn a_pack_is_extended_and_is_one_again() {
+        let objects: Vec<_> = [&b"one"[..], b"two", &[7; 100_000]].map(blob).to_vec();
+        for at in 0..=objects.len() {
+            let (first, more) = objects.split_at(at);
+            let (pack, mut whole) = (write(first).unwrap(), Vec::new());
+            let more = more.iter().map(|new| Ok(&new.object));
+            extend(&mut pack.as_slice(), pack.len() as u64, objects.len() - at, more, &mut whole).unwrap();
+            assert_eq!(read(&whole, 200_000).unwrap(), objects);
+            if at == objects.len() {
+                assert_eq!(whole, pack);
+            }
+        }
+        let none = std::iter::empty::<Result<Object>>();
+        for bytes in [&b""[..], b"PACK", b"PACK\0\0\0\x02\0\0\0\0", &[0; 40]] {
+            extend(&mut &*bytes, bytes.len() as u64, 0, none.clone(), &mut Vec::new()).unwrap_err();
         }
     }
 

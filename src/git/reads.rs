@@ -53,10 +53,7 @@ impl Reads {
                     let Entry { name: found, id, kind } = entry?;
                     if kind == ObjectKind::Tree && found == name.as_bytes() {
                         level.push(id);
-                    } else if kind == ObjectKind::Blob
-                        && depth == 0
-                        && PAPERS.iter().any(|paper| paper.as_bytes() == found)
-                    {
+                    } else if kind == ObjectKind::Blob && depth == 0 && str::from_utf8(found).is_ok_and(is_paper) {
                         reads.find(objects, id, kind)?;
                     }
                 }
@@ -122,6 +119,11 @@ impl Reads {
         }
         Ok(())
     }
+}
+
+/// Whether every device reads the file of that name at the root.
+pub fn is_paper(name: &str) -> bool {
+    PAPERS.contains(&name)
 }
 
 /// The names of the folders from the root to a device's own.

@@ -8,6 +8,7 @@
 
 use std::{
     collections::HashSet,
+    io::Read,
     path::{Path, PathBuf},
 };
 
@@ -18,8 +19,9 @@ use crate::{
         pack,
         reads::Reads,
         repository::{RefName, Repository},
+        since::{New, since},
     },
-    reconcile::ports::{Link, Listing, NewObject, ObjectKind, Objects, Quarantine, Want},
+    reconcile::ports::{Link, Listing, NewObject, ObjectKind, Objects, Quarantine, Upstream, Want},
 };
 
 /// A link to a repository on this machine's disk.
@@ -28,6 +30,8 @@ pub struct FileLink {
     branch: RefName,
     status: RefName,
     repository: Option<Repository>,
+    /// Where the branch was listed last, unless that failed.
+    listed: Option<Oid>,
 }
 
 impl FileLink {
@@ -39,7 +43,15 @@ impl FileLink {
     /// `BadConfig` if git would not take one of the names.
     pub fn open(path: &Path, branch: &str, status_ref: &str) -> Result<Self> {
         let branch = RefName::new(&format!("refs/heads/{branch}"))?;
-        Ok(Self { path: path.to_owned(), branch, status: RefName::new(status_ref)?, repository: None })
+        Ok(Self { path: path.to_owned(), branch, status: RefName::new(status_ref)?, repository: None, listed: None })
+    }
+
+    /// The repository as it is now, where it is not open.
+    fn reopened(&mut self) -> Result<&Repository> {
+        match &mut self.repository {
+            Some(repository) => Ok(repository),
+            closed => Ok(closed.insert(Repository::open(&self.path)?)),
+        }
     }
 
     fn repository(&self) -> Result<&Repository> {
@@ -49,9 +61,11 @@ impl FileLink {
 
 impl Link for FileLink {
     fn list(&mut self) -> Result<Listing> {
+        self.listed = None;
         let repository = self.repository.insert(Repository::open(&self.path)?);
         let status = repository.value(&self.status)?;
         if let Some(branch) = repository.value(&self.branch)? {
+            self.listed = Some(branch);
             return Ok(Listing { branch, status });
         }
         let path = self.path.display();
@@ -67,7 +81,7 @@ impl Link for FileLink {
         let mut names = match want {
             Want::Whole(commit) => whole(repository, commit)?,
             Want::Tip { tip, have, device } => {
-                let mut names = since(repository, tip, have)?;
+                let mut names = commits(repository, tip, have)?;
                 names.extend(Reads::of(repository, tip, device)?.whole()?);
                 names
             }
@@ -77,8 +91,7 @@ impl Link for FileLink {
         names.retain(|(id, _)| sent.insert(*id));
         let is_new = |(id, kind)| Ok((!into.has(id)?).then_some((id, kind)));
         let names = names.into_iter().map(is_new).filter_map(Result::transpose).collect::<Result<Vec<_>>>()?;
-        let objects = pack::pick(repository, &names, limits::OBJECT_BYTES).map(|object| object.map_err(too_large));
-        into.ingest(&mut pack::Stream::new(names.len(), objects)?)
+        into.ingest(&mut packed(repository, &names)?)
     }
 
     fn publish(&mut self, old: Option<Oid>, new: Oid, objects: &[NewObject]) -> Result<()> {
@@ -98,6 +111,54 @@ impl Link for FileLink {
     fn traits(&self) -> HubTraits {
         HubTraits::default()
     }
+
+    fn upstream(&mut self) -> Option<&mut dyn Upstream> {
+        Some(self)
+    }
+}
+
+impl Upstream for FileLink {
+    fn branch(&self) -> Option<Oid> {
+        self.listed
+    }
+
+    fn refs(&mut self, names: &[String]) -> Result<Vec<Option<Oid>>> {
+        let repository = self.reopened()?;
+        names.iter().map(|name| repository.value(&RefName::new(name)?)).collect()
+    }
+
+    fn pack(&mut self, base: Oid, tip: Oid, take: &mut dyn FnMut(&mut dyn Read) -> Result<()>) -> Result<bool> {
+        let repository = self.reopened()?;
+        if repository.kind(base)? != Some(ObjectKind::Commit) {
+            return Ok(false);
+        }
+        let found = commits(repository, tip, Some(base))?;
+        let commits: Vec<Oid> =
+            found.iter().filter(|(_, kind)| *kind == ObjectKind::Commit).map(|(id, _)| *id).collect();
+        let mut leads = base == tip;
+        for &commit in &commits {
+            leads |= lineage(repository, commit)?.parents.contains(&base);
+        }
+        if leads {
+            let brought = since(repository, base, &commits)?;
+            let names: Vec<_> = brought.into_iter().map(|New { id, kind, .. }| (id, kind)).collect();
+            take(&mut packed(repository, &names)?)?;
+        }
+        Ok(leads)
+    }
+
+    fn push(&mut self, name: &str, old: Option<Oid>, new: Oid, objects: &[NewObject]) -> Result<()> {
+        let repository = self.reopened()?;
+        let name = RefName::new(name)?;
+        repository.write(objects)?;
+        repository.move_ref(&name, old, new)
+    }
+}
+
+/// A pack of these objects.
+fn packed<'a>(repository: &'a Repository, names: &'a [(Oid, ObjectKind)]) -> Result<impl Read + 'a> {
+    let objects = pack::pick(repository, names, limits::OBJECT_BYTES).map(|object| object.map_err(too_large));
+    pack::Stream::new(names.len(), objects)
 }
 
 /// The names of a commit and of all that is below its tree.
@@ -110,7 +171,7 @@ fn whole(repository: &Repository, commit: Oid) -> Result<Vec<(Oid, ObjectKind)>>
 
 /// The names of a commit, of every commit behind it up to `have`, and of their root trees; without `have`, of the one
 /// alone.
-fn since(repository: &Repository, tip: Oid, have: Option<Oid>) -> Result<Vec<(Oid, ObjectKind)>> {
+fn commits(repository: &Repository, tip: Oid, have: Option<Oid>) -> Result<Vec<(Oid, ObjectKind)>> {
     let mut seen: HashSet<Oid> = have.into_iter().chain([tip]).collect();
     let (mut names, mut commits) = (Vec::new(), vec![tip]);
     while let Some(commit) = commits.pop() {

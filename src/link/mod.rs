@@ -5,7 +5,7 @@
 //!                                                                                          builtin::Builtin)
 //! file::FileLink --git::repository--------> a repository on a mounted file system
 //! stick::StickLink --git::bundle----------> a stick, or one bundle
-//! stick::relay::Relay --------------------> a stick, and the folder of what is carried for others
+//! relay::Relay --a hub, or a stick--------> the folder of what is carried for others
 //! ```
 //!
 //! A link moves bytes and refs. It trusts nobody and decides nothing: what it fetched is proven elsewhere, before it
@@ -19,6 +19,7 @@ pub mod file;
 mod gather;
 mod nowhere;
 mod patience;
+pub mod relay;
 pub mod remote;
 pub mod ssh;
 pub mod stick;

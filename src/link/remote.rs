@@ -13,6 +13,8 @@
 //! It does not know how a connection comes about ([`Connector`]), nor what the commits mean.
 
 use std::{
+    collections::HashMap,
+    io::Read,
     os::fd::OwnedFd,
     time::{Duration, Instant},
 };
@@ -28,7 +30,7 @@ use crate::{
         fetch::{self, UploadPack},
         pack, push,
     },
-    reconcile::ports::{Heard, Link, Listing, NewObject, Quarantine, Want},
+    reconcile::ports::{Heard, Link, Listing, NewObject, Quarantine, Upstream, Want},
 };
 
 /// How a hub is spoken with.
@@ -56,6 +58,8 @@ pub struct Remote<C: Connector> {
     filters: Option<usize>,
     conversation: Option<Conversation<C::Stream>>,
     watch: Watch<C::Stream>,
+    /// Where the branch was listed last, unless that failed.
+    listed: Option<Oid>,
     /// Where the branch stands, and where it stood at the listing before.
     stands: Option<Oid>,
     stood: Option<Oid>,
@@ -76,6 +80,10 @@ struct Conversation<S> {
     follows_head: bool,
     /// Where the branch was listed last, and the status ref listed first or published since.
     listing: Listing,
+    /// Where other refs were when they were first asked for, or what was pushed there since.
+    others: HashMap<String, Option<Oid>>,
+    /// Whether objects were fetched: the program keeps in mind for ever where a history was said to end.
+    has_fetched: bool,
     is_resting: bool,
 }
 
@@ -93,6 +101,7 @@ impl<C: Connector> Remote<C> {
             filters: Some(usize::MAX),
             conversation: None,
             watch: Watch::default(),
+            listed: None,
             stands: None,
             stood: None,
         }
@@ -162,7 +171,15 @@ impl<C: Connector> Remote<C> {
         match listed {
             Ok((listing, head)) => {
                 let follows_head = head.is_some_and(|head| head.target == self.branch_ref);
-                self.conversation = Some(Conversation { hub, began, follows_head, listing, is_resting: false });
+                self.conversation = Some(Conversation {
+                    hub,
+                    began,
+                    follows_head,
+                    listing,
+                    others: HashMap::new(),
+                    has_fetched: false,
+                    is_resting: false,
+                });
                 Ok(listing)
             }
             Err(error) => Err(hub.into_stream().explain(error)),
@@ -171,6 +188,14 @@ impl<C: Connector> Remote<C> {
 
     /// Lets the hub be asked for objects, with where the branch was listed. What it refuses but a filter ends the
     /// conversation.
+    fn ask_for_objects(&mut self, ask: impl FnOnce(&mut UploadPack<C::Stream>, Oid) -> Result<()>) -> Result<Answer> {
+        if let Some(conversation) = &mut self.conversation {
+            conversation.has_fetched = true;
+        }
+        self.ask(ask)
+    }
+
+    /// Lets the hub be asked for anything.
     fn ask(&mut self, ask: impl FnOnce(&mut UploadPack<C::Stream>, Oid) -> Result<()>) -> Result<Answer> {
         let mut conversation = self
             .conversation
@@ -193,6 +218,36 @@ impl<C: Connector> Remote<C> {
         }
     }
 
+    /// Has a conversation to ask in: goes on with what rests, or begins anew.
+    fn converse(&mut self) -> Result<&mut Conversation<C::Stream>> {
+        if self.conversation.is_none() {
+            self.list_anew()?;
+        }
+        let none = || Error::new(Reason::Bug, "a hub was listed, and is not spoken with");
+        let conversation = self.conversation.as_mut().ok_or_else(none)?;
+        if std::mem::take(&mut conversation.is_resting) {
+            conversation.hub.stream_mut().begin(self.manner.silence);
+        }
+        Ok(conversation)
+    }
+
+    /// Moves a ref. What goes wrong puts an end to what is known of refs, and so to the conversation.
+    fn send(&mut self, name: &str, old: Option<Oid>, new: Oid, objects: &[NewObject]) -> Result<()> {
+        let pack = pack::write(objects)?;
+        let mut stream = self.connector.connect(Service::ReceivePack, Version2::Unsaid)?;
+        match push::send(&mut stream, &push::Update { name, old, new }, &pack) {
+            Ok(()) => {
+                stream.close();
+                Ok(())
+            }
+            Err(error) => {
+                let error = stream.explain(error);
+                self.end_conversation();
+                Err(error)
+            }
+        }
+    }
+
     fn end_conversation(&mut self) {
         self.watch.end();
         if let Some(Conversation { hub, .. }) = self.conversation.take() {
@@ -203,14 +258,16 @@ impl<C: Connector> Remote<C> {
 
 impl<C: Connector> Link for Remote<C> {
     fn list(&mut self) -> Result<Listing> {
+        self.listed = None;
         let listing = self.list_now()?;
+        self.listed = Some(listing.branch);
         self.stood = self.stands.replace(listing.branch);
         Ok(listing)
     }
 
     fn fetch(&mut self, want: Want<'_>, into: &mut dyn Quarantine) -> Result<()> {
         let stood = self.stood;
-        match self.ask(|hub, _| gather(hub, want, stood, into))? {
+        match self.ask_for_objects(|hub, _| gather(hub, want, stood, into))? {
             Answer::Given => Ok(()),
             Answer::FilterRefused => {
                 self.list_anew()?;
@@ -224,28 +281,16 @@ impl<C: Connector> Link for Remote<C> {
         if filters.is_none() {
             return Ok(true);
         }
-        self.ask(|hub, branch| hub.try_filter(branch))?;
+        self.ask_for_objects(|hub, branch| hub.try_filter(branch))?;
         Ok(self.filters.is_none())
     }
 
-    /// What goes wrong puts an end to what is known of the status ref, and so to the conversation.
     fn publish(&mut self, old: Option<Oid>, new: Oid, objects: &[NewObject]) -> Result<()> {
-        let pack = pack::write(objects)?;
-        let mut stream = self.connector.connect(Service::ReceivePack, Version2::Unsaid)?;
-        match push::send(&mut stream, &push::Update { name: &self.status_ref, old, new }, &pack) {
-            Ok(()) => {
-                stream.close();
-                if let Some(conversation) = &mut self.conversation {
-                    conversation.listing.status = Some(new);
-                }
-                Ok(())
-            }
-            Err(error) => {
-                let error = stream.explain(error);
-                self.end_conversation();
-                Err(error)
-            }
+        self.send(&self.status_ref.clone(), old, new, objects)?;
+        if let Some(conversation) = &mut self.conversation {
+            conversation.listing.status = Some(new);
         }
+        Ok(())
     }
 
     fn rest(&mut self) {
@@ -294,6 +339,47 @@ impl<C: Connector> Link for Remote<C> {
 
     fn traits(&self) -> HubTraits {
         self.traits
+    }
+
+    fn upstream(&mut self) -> Option<&mut dyn Upstream> {
+        Some(self)
+    }
+}
+
+impl<C: Connector> Upstream for Remote<C> {
+    fn branch(&self) -> Option<Oid> {
+        self.listed
+    }
+
+    fn refs(&mut self, names: &[String]) -> Result<Vec<Option<Oid>>> {
+        let others = &self.converse()?.others;
+        let unheard: Vec<&str> = names.iter().map(|name| &**name).filter(|name| !others.contains_key(*name)).collect();
+        if !unheard.is_empty() {
+            let mut values = Vec::new();
+            self.ask(|hub, _| hub.refs(&unheard).map(|told| values = told))?;
+            let told = unheard.iter().map(|name| (*name).to_owned()).zip(values);
+            self.converse()?.others.extend(told);
+        }
+        let others = &self.converse()?.others;
+        Ok(names.iter().map(|name| others.get(name).copied().flatten()).collect())
+    }
+
+    fn pack(&mut self, base: Oid, tip: Oid, take: &mut dyn FnMut(&mut dyn Read) -> Result<()>) -> Result<bool> {
+        if self.conversation.as_ref().is_some_and(|conversation| conversation.has_fetched) {
+            self.end_conversation();
+        }
+        self.converse()?;
+        let mut is_given = false;
+        self.ask_for_objects(|hub, _| hub.pack_since(base, tip, take).map(|given| is_given = given))?;
+        Ok(is_given)
+    }
+
+    fn push(&mut self, name: &str, old: Option<Oid>, new: Oid, objects: &[NewObject]) -> Result<()> {
+        self.send(name, old, new, objects)?;
+        if let Some(conversation) = &mut self.conversation {
+            conversation.others.insert(name.to_owned(), Some(new));
+        }
+        Ok(())
     }
 }
 

@@ -11,7 +11,6 @@
 
 pub mod choose;
 pub mod medium;
-pub mod relay;
 
 use std::{
     fs::File,
@@ -349,12 +348,12 @@ impl Link for StickLink {
 const REWRITE: &str = "write the bundle to the stick again, and let the stick be unmounted before it is pulled out";
 const EXPORT_AGAIN: &str = "export again from a repository with the whole history, on the commit that the device has";
 
-fn is_shared(name: &str) -> bool {
+pub(super) fn is_shared(name: &str) -> bool {
     name.starts_with(stick::SHARED) && name.ends_with(Paper::Specs.ending())
 }
 
 /// Whether a file has these bytes already: then it is left alone, which spares the stick.
-fn is_there(root: &Folder, place: &stick::Place<'_>, bytes: &[u8]) -> bool {
+pub(super) fn is_there(root: &Folder, place: &stick::Place<'_>, bytes: &[u8]) -> bool {
     let read = || -> Result<Option<Vec<u8>>> {
         let source = root.open(place.folders.iter().copied(), &place.file, bytes.len() as u64)?;
         let Some(mut source) = source else { return Ok(None) };
@@ -365,7 +364,7 @@ fn is_there(root: &Folder, place: &stick::Place<'_>, bytes: &[u8]) -> bool {
     read().is_ok_and(|there| there.as_deref() == Some(bytes))
 }
 
-fn unread(error: io::Error) -> Error {
+pub(super) fn unread(error: io::Error) -> Error {
     crate::git::pack::unwrap(error, |e| Error::new(Reason::StickFailed, "cannot read the stick").caused_by(e))
 }
 

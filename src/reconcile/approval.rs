@@ -68,6 +68,7 @@ mod tests {
             name: "pump-07".parse().unwrap(),
             status_keys: keys.iter().map(key).collect(),
             ssh_keys: vec![public(9).to_openssh().into()],
+            relays: vec![],
         }
     }
 

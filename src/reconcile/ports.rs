@@ -192,6 +192,42 @@ pub trait Link {
     fn carried(&self) -> Option<Carried> {
         None
     }
+
+    /// The hub, as a gateway asks it for those whom it carries for; `None` where there is none.
+    fn upstream(&mut self) -> Option<&mut dyn Upstream> {
+        None
+    }
+}
+
+/// What a gateway asks of a hub for other devices, after a tick: it goes on with the conversation that rests, or begins one,
+/// in which [`fetch`](Link::fetch) can be used, too. [`rest`](Link::rest) is as after a tick.
+pub trait Upstream: Link {
+    /// Where the branch was when it was listed last; `None` where that failed.
+    fn branch(&self) -> Option<Oid>;
+
+    /// Where these refs stand, by their full names and in this order. Each is of the moment at which it was asked for first
+    /// in a conversation, or what was pushed there since.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Link::list`].
+    fn refs(&mut self, names: &[String]) -> Result<Vec<Option<Oid>>>;
+
+    /// Has `take` read one pack of all that the commits bring which the tip reaches and the base does not, as far as it is
+    /// not in the base's tree: what a clone lacks that has the base, without deltas on what is not in the pack. False
+    /// where the hub does not have the base, or knows of no way from there to the tip; then nothing is read.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Link::fetch`] and of `take`.
+    fn pack(&mut self, base: Oid, tip: Oid, take: &mut dyn FnMut(&mut dyn Read) -> Result<()>) -> Result<bool>;
+
+    /// Sends the objects and moves any ref, as [`Link::publish`] does the device's own.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Link::publish`]; `BadConfig` if git would not take the name.
+    fn push(&mut self, name: &str, old: Option<Oid>, new: Oid, objects: &[NewObject]) -> Result<()>;
 }
 
 /// What a stick says beside what it brings. Anybody may have written it.

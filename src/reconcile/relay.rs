@@ -1,8 +1,11 @@
-//! What passes a gateway: of two copies of a paper, the one that a stick has and the one that is kept, which goes on.
+//! What passes a gateway: of two copies of a paper, the one that a stick has and the one that is kept, which goes on. What
+//! there is to do at the hub is decided in [`served`].
 //!
 //! A gateway has no key of the devices that it carries for, so it cannot tell what is true. It goes by what it has seen:
 //! a copy that it has not met before is news; one that it met and has replaced since comes from an old stick. Statuses
 //! are told apart by what they build on as well.
+
+pub mod served;
 
 use std::collections::VecDeque;
 

@@ -50,7 +50,7 @@ impl Plant {
     fn approve(&self, board: &Board) {
         let name = board.id.as_str().rsplit('/').next().unwrap().parse().unwrap();
         let key = DeviceKey { key: board.key.public().to_openssh().into(), valid_after: None, valid_before: None };
-        let says = Device { name, status_keys: vec![key], ssh_keys: vec![] };
+        let says = Device { name, status_keys: vec![key], ssh_keys: vec![], relays: vec![] };
         let folder = format!("exchange/specs/{}", board.id);
         self.world.write(&format!("{folder}/device.yaml"), device::to_yaml(&says, &[].into()).unwrap());
         self.set(board, "motd");

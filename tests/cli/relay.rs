@@ -129,6 +129,46 @@ fn specs_go_to_a_device_behind_a_gateway_and_statuses_come_back() {
 }
 
 #[test]
+fn a_gateway_that_reaches_the_hub_carries_by_that_and_by_sticks() {
+    let site = Site::new();
+    let hub = site.plant.world.path("hub.git").display().to_string();
+    site.plant.install(
+        "gateway",
+        &site.gateway,
+        &format!("[link]\nurl = {hub:?}\n[relay]\ndevices = [\"site-a/pump-07\"]\n"),
+    );
+    let syncs = || {
+        let said = done(site.plant.world.giterd(&["--config", "gateway/giterd.toml", "sync"]));
+        let moved = said.lines().filter_map(|line| line.strip_prefix("took for ").or(line.strip_prefix("gave of ")));
+        moved.map(|line| line.rsplit('/').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(syncs(), ["pump-07.bundle"]);
+    done(site.meets("pump", KEPT));
+    assert_eq!((site.says("gateway"), site.says("pump")), ("one".into(), "one".into()));
+    assert_eq!(syncs(), ["pump-07.ack", "pump-07.bundle"]);
+    let heard = site.plant.at_hub(&site.pump);
+    assert!(!heard.is_empty());
+    assert_eq!(syncs(), [""; 0]);
+    // A stick that was at the hub before brings nothing back; one without anything takes along what is there.
+    site.set("two");
+    assert_eq!(syncs(), ["pump-07.bundle"]);
+    fs::create_dir(site.plant.world.path("between")).unwrap();
+    assert!(site.passes("between")[1].contains(&"pump-07.bundle".into()));
+    done(site.meets("pump", "between"));
+    assert_eq!(site.says("pump"), "two");
+    assert!(site.passes("between")[0].contains(&"pump-07.bundle".into()));
+    assert_eq!(syncs(), ["pump-07.ack", "pump-07.bundle"]);
+    assert_ne!(site.plant.at_hub(&site.pump), heard);
+    let said = site.plant.world.giterd(&["--config", "gateway/giterd.toml", "status"]);
+    let row = said
+        .stdout
+        .lines()
+        .find(|line| line.starts_with("site-a/pump-07 "))
+        .unwrap_or_else(|| panic!("{}", said.all()));
+    assert!(row.contains(&site.plant.at_hub(&site.pump)[..12]), "{row}");
+}
+
+#[test]
 fn a_gateway_that_changes_what_it_carries_is_refused() {
     let site = Site::new();
     site.passes("stick");

@@ -10,6 +10,7 @@ use giter_edge::{api::Oid, link::FileLink, reconcile::ports::Link};
 use crate::{
     link::Hub,
     support::{git, git_oid, pipe},
+    upstream::Compact,
 };
 
 /// A bare repository, and a clone in which a publisher works.
@@ -72,5 +73,11 @@ impl Hub for FileHub {
     fn status(&self) -> Option<Oid> {
         let shown = git(&self.bare, &["for-each-ref", "--format=%(objectname)", "refs/giter/status/dev"]);
         String::from_utf8(shown).unwrap().trim().parse().ok()
+    }
+}
+
+impl Compact for FileHub {
+    fn repack(&mut self) {
+        git(&self.bare, &["repack", "-q", "-a", "-d", "--write-bitmap-index"]);
     }
 }

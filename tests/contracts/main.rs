@@ -11,6 +11,7 @@ mod outbox;
 mod store;
 #[path = "../support/mod.rs"]
 mod support;
+mod upstream;
 
 mod disk;
 mod drivers;
@@ -92,6 +93,7 @@ fn stick_link() {
 /// Holds a link to a hub in a folder to its contract.
 fn hold(hub: &dyn Fn(PathBuf) -> file_hub::FileHub) {
     hold_by(hub, link::check);
+    hold_by(hub, upstream::check);
 }
 
 /// What a link is held to, with empty hubs and empty stores.

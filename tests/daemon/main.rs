@@ -5,6 +5,7 @@
 #[allow(dead_code, reason = "a bench needs more of it")]
 #[path = "../common/daemon.rs"]
 mod daemon;
+mod relay;
 mod site;
 mod sticks;
 

@@ -8,4 +8,5 @@ mod deltas;
 mod file_link;
 mod gather;
 mod hostile;
+mod relay;
 mod thin;

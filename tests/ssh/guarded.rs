@@ -15,7 +15,7 @@ use super::{
 pub(super) const GITERCTL: &str = env!("CARGO_BIN_EXE_giterctl");
 
 /// The public half of a key file.
-fn public(path: &std::path::Path) -> String {
+pub(super) fn public(path: &std::path::Path) -> String {
     fs::read_to_string(path.with_extension("pub")).unwrap().trim().to_owned()
 }
 

@@ -19,6 +19,7 @@ mod support;
 mod builtin;
 mod enroll;
 mod guarded;
+mod relay;
 mod served;
 mod system;
 mod way;

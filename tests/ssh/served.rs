@@ -19,13 +19,13 @@ use super::{
 };
 
 /// A hub with the hook, whose sshd knows the device's key by the exchange alone.
-struct Served {
-    sshd: Sshd,
-    world: World,
+pub(super) struct Served {
+    pub(super) sshd: Sshd,
+    pub(super) world: World,
 }
 
 impl Served {
-    fn by_file(accept_env: bool) -> Self {
+    pub(super) fn by_file(accept_env: bool) -> Self {
         let served = Self::new(Options { accept_env, ..Options::default() });
         let lines = run(Command::new(GITERCTL).arg("authorized-keys").arg(served.hub()));
         assert!(lines.starts_with("command=\"") && lines.contains(&format!(" serve {DEVICE} ")), "{lines}");

@@ -10,11 +10,15 @@ use giter_edge::{
         stick, yaml,
     },
     disk::{FloorFile, SlotLedger, StateLock},
-    link::{self, stick::relay::Relay},
+    link::{
+        self,
+        relay::{Carried, Relay},
+    },
     plug::{self, Watch},
     reconcile::{
         approval::Approval,
         ports::{Board, FloorCopy, Ledger},
+        relay::served::Failure,
         tick::believable,
     },
 };
@@ -208,10 +212,15 @@ fn sticks(config: &Config) -> Result<String> {
     Ok(format!("noticed {}; {led}", places.join(" or ")))
 }
 
-/// What is kept for the devices behind this one.
+/// What is kept for the devices behind this one, and whether all went well with the hub.
 fn carried(config: &Config, relay: &Relay) -> Result<String> {
     let record = SlotLedger::new(&config.state).load().unwrap_or_default();
     let (devices, bytes) = relay.kept(stick::folder_of(device::exchange(config, &record)))?;
+    for Carried { device, served, .. } in crate::relay::carried(config, relay, &record) {
+        if let Some(Failure { reason, message }) = served.failure {
+            return Err(Error::new(reason, format!("of {device}: {message}")));
+        }
+    }
     let folder = relay.folder.display();
     Ok(format!("{folder} holds {bytes} bytes, of {devices} of the {} devices", relay.devices.len()))
 }

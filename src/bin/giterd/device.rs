@@ -20,7 +20,8 @@ use giter_edge::{
     git::{outbox::OutboxFile, seal::StatusSeal, store::PackStore},
     link::{
         self, Cancel, Nowhere, StickLink,
-        stick::{self, relay::Relay},
+        relay::{Carried, Relay},
+        stick,
     },
     reconcile::{
         ports::{Board, FloorCopy, Link},
@@ -137,6 +138,8 @@ pub struct View {
     pub board: Drivers,
     /// The agent, as it would start.
     pub agent: Agent,
+    /// How this device carries for others; `None` where it does for nobody.
+    pub carried: Option<Vec<Carried>>,
 }
 
 impl View {
@@ -150,7 +153,8 @@ impl View {
         let board = board(&config)?.beside_agent();
         let store = PackStore::at(&store_folder(&config));
         let agent = Agent::inspect(settings(&config)?, &store, &board, &mut SlotLedger::new(&config.state))?;
-        Ok(Self { board, agent })
+        let carried = relay(&config).map(|relay| crate::relay::carried(&config, &relay, agent.record()));
+        Ok(Self { board, agent, carried })
     }
 }
 

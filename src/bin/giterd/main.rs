@@ -2,7 +2,7 @@
 //!
 //! `args` says what was typed, `device` puts the real adapters together, `run` and `verbs` drive them, `show` prints,
 //! `keys` and `enroll` make the device's keys and ask for their approval, `journal` says what is worth the daemon's log. `sticks` notices sticks, `plugged`
-//! says what is done with one from its plugging to its pulling, `stick` visits it.
+//! says what is done with one from its plugging to its pulling, `stick` visits it. `relay` carries for others by the hub.
 
 mod args;
 mod check;
@@ -12,6 +12,7 @@ mod journal;
 mod keys;
 mod logger;
 mod plugged;
+mod relay;
 mod run;
 mod show;
 mod stick;

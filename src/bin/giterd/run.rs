@@ -33,8 +33,8 @@ use smol::{Async, Timer, channel::Receiver, future, stream::StreamExt};
 use crate::{
     journal::Journal,
     plugged::Met,
-    sticks,
-    worker::{Ear, Worker},
+    relay, sticks,
+    worker::{Ear, Ticked, Worker},
     world,
 };
 
@@ -193,11 +193,15 @@ impl Daemon {
         // What is readable now, the tick takes in.
         self.ear = None;
         let Self { worker, signals, poll_soon, .. } = self;
-        let (tick, ear) = heeding(signals, poll_soon, &worker.cancel, worker.tick(reach)).await?;
+        let ticked = heeding(signals, poll_soon, &worker.cancel, worker.tick(reach)).await?;
+        let Ticked { tick, relayed, ear } = ticked;
         self.take_in(ear);
         self.look_at = Instant::now() + self.drift_interval;
         for (level, line) in self.journal.lines(&tick, reach) {
             log::log!(level, "{line}");
+        }
+        for (words, path) in relay::moved(relayed.as_ref()) {
+            log::info!("hub: {words} {}", path.display());
         }
         Ok(tick)
     }

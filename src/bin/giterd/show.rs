@@ -1,11 +1,12 @@
 //! What the verbs print: a tick, a plan, the device's own view.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use giter_edge::{
-    api::{ConditionType, DeviceStatus, Error, ResourceKey, ResourceStatus, Result, ledger::Record},
+    api::{ConditionType, DeviceStatus, Error, Oid, ResourceKey, ResourceStatus, Result, ledger::Record},
     cli::{self, Output, table},
-    codec::{self, status::StatusView, yaml},
+    codec::{status::StatusView, yaml},
+    link::relay::{Carried, Passed},
     reconcile::{
         apply::Outcome,
         plan::{Change, Decision, Why},
@@ -15,7 +16,7 @@ use giter_edge::{
 };
 use serde::Serialize;
 
-use crate::stick::Visit;
+use crate::{relay, stick::Visit};
 
 /// What `giterd sync -o json` prints, version 1.
 #[derive(Serialize)]
@@ -29,6 +30,8 @@ struct SyncView<'a> {
     status: Option<PushView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stick: Option<StickView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    relayed: Option<RelayView>,
     reason: Option<&'static str>,
     message: Option<String>,
 }
@@ -48,6 +51,12 @@ struct StickView {
 struct RelayView {
     took: Vec<String>,
     gave: Vec<String>,
+}
+
+impl From<&Passed> for RelayView {
+    fn from(Passed { took, gave, .. }: &Passed) -> Self {
+        Self { took: texts(took), gave: texts(gave) }
+    }
 }
 
 #[derive(Serialize)]
@@ -73,12 +82,19 @@ struct PushView {
 /// # Errors
 ///
 /// Stdout cannot be written.
-pub fn sync(tick: &Tick, output: Output) -> Result<()> {
+pub fn sync(tick: &Tick, relayed: Option<&Passed>, output: Output) -> Result<()> {
+    let error = tick.error().or_else(|| relay::failed(relayed).map(Error::flattened));
+    let view = || SyncView {
+        relayed: relayed.map(RelayView::from),
+        reason: error.as_ref().map(|error| error.reason().as_str()),
+        message: error.as_ref().map(Error::one_line),
+        ..sync_view(tick)
+    };
     match output {
-        Output::Json => cli::print(cli::json(&sync_view(tick))?),
-        Output::Yaml => cli::print(yaml::to_string(&sync_view(tick))?),
+        Output::Json => cli::print(cli::json(&view())?),
+        Output::Yaml => cli::print(yaml::to_string(&view())?),
         Output::Name => cli::print(changed(tick).map(|outcome| format!("{}\n", outcome.key)).collect::<String>()),
-        Output::Table | Output::Wide => cli::print(sync_text(tick)),
+        Output::Table | Output::Wide => cli::print(sync_text(tick) + &moved_text(relay::moved(relayed))),
     }
 }
 
@@ -91,16 +107,14 @@ pub fn visit(visit: &Visit, output: Output) -> Result<()> {
     match output {
         Output::Json => cli::print(cli::json(&visit_view(visit))?),
         Output::Yaml => cli::print(yaml::to_string(&visit_view(visit))?),
-        Output::Name => sync(&visit.tick, output),
+        Output::Name => sync(&visit.tick, None, output),
         Output::Table | Output::Wide => cli::print(visit_text(visit)),
     }
 }
 
 fn visit_view(visit: &Visit) -> SyncView<'_> {
     let error = visit.error();
-    let texts = |paths: &[PathBuf]| paths.iter().map(|path| path.display().to_string()).collect();
-    let relayed =
-        visit.relayed.as_ref().map(|passed| RelayView { took: texts(&passed.took), gave: texts(&passed.gave) });
+    let relayed = visit.relayed.as_ref().map(RelayView::from);
     let read = visit.read.as_ref().map(|path| path.display().to_string());
     SyncView {
         stick: Some(StickView { read, wrote: texts(&visit.wrote), relayed }),
@@ -112,8 +126,15 @@ fn visit_view(visit: &Visit) -> SyncView<'_> {
 
 fn visit_text(visit: &Visit) -> String {
     let read = visit.read.as_ref().map_or("no bundle for this device".into(), |path| path.display().to_string());
-    let moved = visit.moved().map(|(words, path)| format!("{words} {}\n", path.display()));
-    [format!("read {read}\n"), sync_text(&visit.tick)].into_iter().chain(moved).collect()
+    format!("read {read}\n{}{}", sync_text(&visit.tick), moved_text(visit.moved()))
+}
+
+fn moved_text<'a>(moved: impl Iterator<Item = (&'static str, &'a Path)>) -> String {
+    moved.map(|(words, path)| format!("{words} {}\n", path.display())).collect()
+}
+
+fn texts(paths: &[PathBuf]) -> Vec<String> {
+    paths.iter().map(|path| path.display().to_string()).collect()
 }
 
 fn changed(tick: &Tick) -> impl Iterator<Item = &Outcome> {
@@ -183,6 +204,7 @@ fn sync_view(tick: &Tick) -> SyncView<'_> {
             _ => None,
         },
         stick: None,
+        relayed: None,
         reason: error.as_ref().map(|error| error.reason().as_str()),
         message: error.as_ref().map(Error::one_line),
     }
@@ -262,15 +284,72 @@ fn decision_view((key, decision): &(ResourceKey, Result<Decision>)) -> ChangeVie
 /// # Errors
 ///
 /// Stdout cannot be written.
-pub fn status(status: &DeviceStatus, record: &Record, output: Output) -> Result<()> {
+pub fn status(status: &DeviceStatus, record: &Record, carried: Option<&[Carried]>, output: Output) -> Result<()> {
+    let view = || LookView {
+        status: StatusView::from(status),
+        relay: carried.map(|carried| carried.iter().map(CarriedView::from).collect()),
+    };
     match output {
-        Output::Json => cli::print(cli::json(&StatusView::from(status))?),
-        Output::Yaml => cli::print(codec::status::to_yaml(status)?),
+        Output::Json => cli::print(cli::json(&view())?),
+        Output::Yaml => cli::print(yaml::to_string(&view())?),
         Output::Name => {
             cli::print(status.resources.iter().map(|resource| format!("{}\n", resource.key)).collect::<String>())
         }
-        Output::Table | Output::Wide => cli::print(status_text(status, record, output == Output::Wide)),
+        Output::Table | Output::Wide => {
+            let relay = carried.map(|carried| format!("\n{}", carried_text(carried))).unwrap_or_default();
+            cli::print(status_text(status, record, output == Output::Wide) + &relay)
+        }
     }
+}
+
+/// What `giterd status -o json` prints: the status, and on a gateway how it carries for others.
+#[derive(Serialize)]
+struct LookView<'a> {
+    #[serde(flatten)]
+    status: StatusView<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    relay: Option<Vec<CarriedView>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CarriedView {
+    device: String,
+    kept_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    served_revision: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    observed_revision: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handed_on_status: Option<String>,
+    reason: Option<&'static str>,
+    message: Option<String>,
+}
+
+impl From<&Carried> for CarriedView {
+    fn from(Carried { device, bytes, served }: &Carried) -> Self {
+        let text = |id: Option<Oid>| id.map(|id| id.to_string());
+        Self {
+            device: device.to_string(),
+            kept_bytes: *bytes,
+            served_revision: text(served.tip),
+            observed_revision: text(served.base),
+            handed_on_status: text(served.status),
+            reason: served.failure.as_ref().map(|failure| failure.reason.as_str()),
+            message: served.failure.as_ref().map(|failure| failure.message.clone()),
+        }
+    }
+}
+
+fn carried_text(carried: &[Carried]) -> String {
+    let short = |id: Option<Oid>| id.map_or_else(String::new, |id| id.short());
+    let row = |Carried { device, bytes, served }: &Carried| {
+        let failure = served.failure.as_ref().map(|failure| format!("{}: {}", failure.reason, failure.message));
+        let [tip, base, status] = [served.tip, served.base, served.status].map(short);
+        [device.to_string(), bytes.to_string(), tip, base, status, failure.unwrap_or_default()]
+    };
+    let rows: Vec<_> = carried.iter().map(row).collect();
+    table(["CARRIES FOR", "BYTES", "SERVED", "HAS", "HANDED ON", "FAILURE"], &rows)
 }
 
 fn status_text(status: &DeviceStatus, record: &Record, wide: bool) -> String {

@@ -7,12 +7,16 @@ use giter_edge::{
     codec::{calendar::Utc, stick::folder_of},
     link::{
         StickLink,
-        stick::{Place, medium::Folder, relay::Passed},
+        relay::Passed,
+        stick::{Place, medium::Folder},
     },
     reconcile::tick::{Agent, Moment, Reach, Tick},
 };
 
-use crate::device::{self, Device};
+use crate::{
+    device::{self, Device},
+    relay,
+};
 
 /// What came of a visit.
 pub struct Visit {
@@ -31,14 +35,13 @@ pub struct Visit {
 impl Visit {
     /// Every file that was written or passed, and the words for that.
     pub fn moved(&self) -> impl Iterator<Item = (&'static str, &Path)> {
-        let (took, gave) = self.relayed.as_ref().map_or((&[][..], &[][..]), |passed| (&passed.took, &passed.gave));
-        let lines = [("wrote", &self.wrote[..]), ("took for others", took), ("gave of others", gave)];
-        lines.into_iter().flat_map(|(words, paths)| paths.iter().map(move |path| (words, path.as_path())))
+        let wrote = self.wrote.iter().map(|path| ("wrote", path.as_path()));
+        wrote.chain(relay::moved(self.relayed.as_ref()))
     }
 
     /// The error that decides the exit code, as [`Tick::error`]: the tick's first.
     pub fn error(&self) -> Option<Error> {
-        let relayed = self.relayed.as_ref().and_then(|passed| passed.failed.as_ref());
+        let relayed = relay::failed(self.relayed.as_ref());
         self.tick.error().or_else(|| self.failed.as_ref().or(relayed).map(Error::flattened))
     }
 }

@@ -11,7 +11,7 @@ use giter_edge::{
 use crate::{
     args::Args,
     device::{Device, View},
-    show, stick, world,
+    relay, show, stick, world,
 };
 
 /// One tick to the hub and back, or with what was carried here.
@@ -36,9 +36,10 @@ pub fn sync(args: &Args) -> Result<ExitCode> {
         }
         (None, None) => {
             let tick = agent.tick(&mut device.ports(), Reach::Hub, world::now());
+            let relayed = relay::carry(&mut device, &agent, true);
             device.link().close();
-            show::sync(&tick, args.output)?;
-            tick.error()
+            show::sync(&tick, relayed.as_ref(), args.output)?;
+            tick.error().or_else(|| relay::failed(relayed.as_ref()).map(Error::flattened))
         }
     };
     match error {
@@ -70,7 +71,7 @@ pub fn status(args: &Args) -> Result<ExitCode> {
     let mut view = View::open(&args.config)?;
     require_accepted(&view)?;
     let status = view.agent.look(&mut view.board, world::now());
-    show::status(&status, view.agent.record(), args.output)?;
+    show::status(&status, view.agent.record(), view.carried.as_deref(), args.output)?;
     let ready = giter_edge::reconcile::report::is_ready(&status);
     Ok(cli::exit_code(if ready { Exit::Done } else { Exit::No }))
 }

@@ -1,6 +1,7 @@
 //! The thread that owns the device: the adapters block, and hold what must not leave their thread.
 
 use std::{
+    mem,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     thread::JoinHandle,
@@ -9,7 +10,7 @@ use std::{
 use giter_edge::{
     api::{Error, Reason, Result},
     codec::config::Config,
-    link::Cancel,
+    link::{Cancel, relay::Passed},
     plug::Stick,
     reconcile::{
         ports::Heard,
@@ -21,7 +22,7 @@ use smol::channel::{Receiver, Sender, bounded};
 use crate::{
     device::Device,
     plugged::{Met, Sticks},
-    world,
+    relay, world,
 };
 
 /// The agent, at work on its own thread. Asked for one thing at a time.
@@ -38,11 +39,21 @@ pub struct Worker {
 
 /// What is asked for, and where the answer is to be sent.
 enum Job {
-    Tick(Reach, Sender<(Tick, Ear)>),
+    Tick(Reach, Sender<Ticked>),
     Listen(Sender<Ear>),
     /// `None` for a stick that is none of ours.
     Meet(Stick, Sender<Option<Met>>),
     Pulled(u64),
+}
+
+/// What came of a tick.
+pub struct Ticked {
+    /// What happened.
+    pub tick: Tick,
+    /// What passed then for the devices that this one carries for, if it was asked.
+    pub relayed: Option<Passed>,
+    /// How the hub is listened to.
+    pub ear: Ear,
 }
 
 /// What the hub said unasked, and how more of it is noticed.
@@ -78,12 +89,12 @@ impl Worker {
         Ok(Self { config, board, cancel, jobs, thread })
     }
 
-    /// One tick.
+    /// One tick, and what a gateway does after one that reached the hub.
     ///
     /// # Errors
     ///
     /// `Bug` if the thread is gone.
-    pub async fn tick(&self, reach: Reach) -> Result<(Tick, Ear)> {
+    pub async fn tick(&self, reach: Reach) -> Result<Ticked> {
         let (reply, answer) = bounded(1);
         self.jobs.send(Job::Tick(reach, reply)).await.map_err(gone)?;
         answer.recv().await.map_err(gone)
@@ -142,13 +153,15 @@ fn work(config: &Path, opened: &Sender<Result<Opened>>, inbox: &Receiver<Job>) {
     };
     let board = device.board_name().to_string();
     let _ = opened.send_blocking(Ok(Opened { config: device.config.clone(), board, cancel: device.cancel.clone() }));
-    let mut sticks = Sticks::new(&device);
+    let (mut sticks, mut is_first) = (Sticks::new(&device), true);
     while let Ok(job) = inbox.recv_blocking() {
         // The asker may be gone by now; then nobody waits for the answer.
         match job {
             Job::Tick(reach, reply) => {
                 let tick = agent.tick(&mut device.ports(), reach, world::now());
-                let _ = reply.send_blocking((tick, listen(&mut device)));
+                let to_hub = reach == Reach::Hub;
+                let relayed = to_hub.then(|| relay::carry(&mut device, &agent, mem::take(&mut is_first))).flatten();
+                let _ = reply.send_blocking(Ticked { tick, relayed, ear: listen(&mut device) });
             }
             Job::Listen(reply) => {
                 let _ = reply.send_blocking(listen(&mut device));

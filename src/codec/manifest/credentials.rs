@@ -37,14 +37,9 @@ pub(super) fn time(node: &Node) -> Result<Box<str>, String> {
 }
 
 /// An item of a list of texts.
-pub(super) fn item(
-    node: &Node,
-    path: Path<'_>,
-    sink: &Sink<'_>,
-    read: fn(&Node) -> Result<Box<str>, String>,
-) -> Option<Box<str>> {
+pub(super) fn item<T>(node: &Node, path: Path<'_>, sink: &Sink<'_>, read: fn(&Node) -> Result<T, String>) -> Option<T> {
     let wrong = match read(node) {
-        Ok(text) => return Some(text),
+        Ok(value) => return Some(value),
         Err(wrong) => wrong,
     };
     sink.say(Reason::InvalidValue, node.mark, path, wrong);

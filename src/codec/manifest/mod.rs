@@ -252,8 +252,8 @@ fn device(root: &Node, sink: &Sink<'_>) -> Option<Device> {
         spec
     });
     envelope.fields.finish();
-    let (name, device::Spec { status_keys, ssh_keys }) = (metadata?.name?, spec?);
-    Some(Device { name, status_keys, ssh_keys })
+    let (name, device::Spec { status_keys, ssh_keys, relays }) = (metadata?.name?, spec?);
+    Some(Device { name, status_keys, ssh_keys, relays })
 }
 
 fn exchange(root: &Node, sink: &Sink<'_>) -> Option<Exchange> {

@@ -433,7 +433,9 @@ fn device(spec: &str) -> String {
 #[test]
 fn a_device_names_its_keys() {
     let mut findings = Findings::default();
-    let spec = format!("statusKeys: [{{key: {KEY}, validBefore: \"2027-01-01\"}}], sshKeys: [\"{KEY} pump-07\"]");
+    let spec = format!(
+        "statusKeys: [{{key: {KEY}, validBefore: \"2027-01-01\"}}], sshKeys: [\"{KEY} pump-07\"], relays: [fan-01]"
+    );
     let yaml = format!("{}---\n{}", device(&spec), led("  led: ACT\n  brightness: 255"));
     let Manifest { resources, devices } = parse(PATH, blob(), yaml.as_bytes(), &mut findings);
     assert!(findings.is_empty() && resources.len() == 1, "{findings:?}");
@@ -442,6 +444,7 @@ fn a_device_names_its_keys() {
     assert_eq!((device.name.as_str(), &*key.key), ("pump-07", KEY));
     assert_eq!((key.valid_after.as_deref(), key.valid_before.as_deref()), (None, Some("2027-01-01")));
     assert_eq!(device.ssh_keys, [format!("{KEY} pump-07").into()]);
+    assert_eq!(device.relays, ["fan-01".parse().unwrap()]);
 }
 
 #[test]
@@ -455,6 +458,8 @@ fn a_wrong_device_is_refused() {
         ),
         (device("sshKeys: [a]"), &["4:18 InvalidValue spec.sshKeys[0]"]),
         (device(&format!("sshKeys: [{}]", "a, ".repeat(limits::DEVICE_KEYS + 1))), &["4:17 TooMany spec.sshKeys"]),
+        (device("relays: [Fan]"), &["4:17 InvalidValue spec.relays[0]"]),
+        (device(&format!("relays: [{}]", "a, ".repeat(limits::RELAY_DEVICES + 1))), &["4:16 TooMany spec.relays"]),
         (device("keys: []"), &["4:8 UnknownField spec.keys"]),
         (format!("{HEAD}kind: Device\nspec: {{}}\n"), &["1:1 MissingField metadata"]),
     ];

@@ -51,7 +51,7 @@ impl Folder {
     }
 
     /// A folder below it; `None` if there is none.
-    pub(super) fn below<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<Option<Self>> {
+    pub(in crate::link) fn below<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<Option<Self>> {
         let mut folder = self.clone();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         for name in names {
@@ -86,7 +86,7 @@ impl Folder {
     }
 
     /// The names in it that are asked for, sorted; of at most [`limits::STICK_ENTRIES`] that are looked at.
-    pub(super) fn names(&self, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
+    pub(in crate::link) fn names(&self, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
         let mut names = Vec::new();
         let entries = Dir::read_from(self).map_err(|e| failed("list", "a folder")(e.into()))?;
         for (count, entry) in entries.enumerate() {

@@ -6,6 +6,7 @@ mod going_back;
 mod install;
 mod keys;
 mod refs;
+mod relays;
 mod serve;
 mod status;
 mod watch;

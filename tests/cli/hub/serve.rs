@@ -25,7 +25,7 @@ impl Site {
     }
 
     /// Runs git in the work tree, to a hub that serves a device.
-    fn git_as(&self, device: &str, args: &[&str]) -> Ran {
+    pub(super) fn git_as(&self, device: &str, args: &[&str]) -> Ran {
         let hub = self.world().path("guarded.git");
         let script = format!(
             "#!/bin/sh\nfor asked; do :; done\nSSH_ORIGINAL_COMMAND=$asked exec {SERVE} serve {device} {}\n",
@@ -38,19 +38,19 @@ impl Site {
         run(&mut git, b"")
     }
 
-    fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         format!("hub:{}", self.world().path("guarded.git").display())
     }
 
     /// The names of the refs that a device is shown, HEAD aside.
-    fn sees(&self, device: &str) -> Vec<String> {
+    pub(super) fn sees(&self, device: &str) -> Vec<String> {
         let listing = self.git_as(device, &["ls-remote", &self.url()]).good();
         let names = listing.lines().filter_map(|line| Some(line.split_once('\t')?.1.to_owned()));
         names.filter(|name| name != "HEAD").collect()
     }
 
     /// The names of the refs that a device is shown when it pushes, and the bytes that this takes.
-    fn may_push(&self, device: &str) -> (Vec<String>, usize) {
+    pub(super) fn may_push(&self, device: &str) -> (Vec<String>, usize) {
         let asked = format!("git-receive-pack '{}'", self.world().path("guarded.git").display());
         let ran = self.serve(device, &asked, b"0000");
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
@@ -59,7 +59,7 @@ impl Site {
     }
 
     /// Sets refs of the hub to its tip, whatever the hook would say.
-    fn set<'a>(&self, names: impl IntoIterator<Item = &'a str>) {
+    pub(super) fn set<'a>(&self, names: impl IntoIterator<Item = &'a str>) {
         let tip = self.head();
         let lines: String = names.into_iter().map(|name| format!("update {name} {tip}\n")).collect();
         self.world().git_with(&["-C", "guarded.git", "update-ref", "--stdin"], lines.as_bytes());

@@ -108,7 +108,7 @@ pub(crate) fn approved(asked: &Device, standing: Option<&Device>, before: &Befor
     let has_key = |key: &DeviceKey| asked.status_keys.iter().any(|asked| is_same(&asked.key, &key.key));
     let is_approved = |key: &DeviceKey| has_key(key) && key.valid_after.is_none() && key.valid_before.is_none();
     let kept = match before {
-        Before::Replaced => return Ok(asked),
+        Before::Replaced => return Ok(Device { relays: standing.relays.clone(), ..asked }),
         _ if standing.status_keys.iter().any(is_approved) => {
             let ssh_keys = union(&standing.ssh_keys, &asked.ssh_keys);
             return bounded(Device { ssh_keys, ..standing.clone() });
@@ -126,7 +126,8 @@ pub(crate) fn approved(asked: &Device, standing: Option<&Device>, before: &Befor
         }
     };
     let status_keys = kept.into_iter().chain(asked.status_keys).collect();
-    bounded(Device { name: asked.name, status_keys, ssh_keys: union(&standing.ssh_keys, &asked.ssh_keys) })
+    let ssh_keys = union(&standing.ssh_keys, &asked.ssh_keys);
+    bounded(Device { name: asked.name, status_keys, ssh_keys, relays: standing.relays.clone() })
 }
 
 /// What is asked for, without the comments of whoever asks.
@@ -141,6 +142,7 @@ fn plain(asked: &Device) -> Result<Device> {
         name: asked.name.clone(),
         status_keys: asked.status_keys.iter().map(status_key).collect::<Result<_>>()?,
         ssh_keys: asked.ssh_keys.iter().map(|key| plain(key)).collect::<Result<_>>()?,
+        relays: Vec::new(),
     })
 }
 
@@ -191,7 +193,7 @@ mod tests {
 
     fn device(status: &[DeviceKey], ssh: &[u8]) -> Device {
         let ssh_keys = ssh.iter().map(|seed| key(*seed)).collect();
-        Device { name: "pump-07".parse().unwrap(), status_keys: status.to_vec(), ssh_keys }
+        Device { name: "pump-07".parse().unwrap(), status_keys: status.to_vec(), ssh_keys, relays: vec![] }
     }
 
     fn asked() -> Device {

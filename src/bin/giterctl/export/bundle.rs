@@ -6,9 +6,6 @@
 //!                                                                            and the way there from what that one has accepted
 //! full    "# v2 git bundle" |               | tip branch, statuses         | all of their history, as git packs it
 //! ```
-//!
-//! The status in a seed is the device's own last one: by it, a device that lost its state finds the commit below which it
-//! must not go, as it does at the hub.
 
 use std::{
     collections::HashSet,
@@ -21,9 +18,10 @@ use giter_edge::{
         object::{Object, ObjectKind},
     },
     git::{
-        graph,
+        bundle,
         pack::{self, Stream, Tight},
         reads::Reads,
+        seed,
         since::{New, since},
     },
     reconcile::ports::Objects,
@@ -87,14 +85,13 @@ fn write_seed(target: &Target<'_>, objects: &dyn Objects, legs: &[&Leg], into: &
     header(None, &refs(target, legs), into)?;
     let mut found: Vec<New> = Vec::new();
     for leg in legs {
-        let whole = |(id, kind)| New { id, kind, base: None };
-        match leg.start {
-            Start::Lost(floor) => found.extend(followed(target, objects, floor, &leg.device)?),
-            _ => found.extend(Reads::of(objects, target.tip, &leg.device)?.whole()?.into_iter().map(whole)),
+        if let Start::Lost(floor) = leg.start {
+            found.extend(followed(target, objects, floor, &leg.device)?);
         }
-        let status = leg.heard.map(|status| status_objects(objects, status, &leg.device)).transpose()?;
-        found.extend(status.into_iter().flatten().map(whole));
+        found.extend(seed::names(objects, target.tip, &leg.device, leg.heard)?.into_iter().map(whole));
     }
+    let mut once = HashSet::new();
+    found.retain(|new| once.insert(new.id));
     write_pack(objects, &found, into)
 }
 
@@ -109,16 +106,11 @@ fn followed(target: &Target<'_>, objects: &dyn Objects, floor: Oid, device: &Dev
     }
     let brought =
         since(objects, floor, &commits)?.into_iter().filter(|new| read.contains(&new.id) && !known.contains(&new.id));
-    Ok(had.into_iter().map(|(id, kind)| New { id, kind, base: None }).chain(brought).collect())
+    Ok(had.into_iter().map(whole).chain(brought).collect())
 }
 
-/// A status's commit, its tree and its blob.
-fn status_objects(objects: &dyn Objects, status: Oid, device: &DeviceId) -> Result<Vec<(Oid, ObjectKind)>> {
-    let lost = || Error::new(Reason::ObjectMissing, format!("the status {} of {device} is not there", status.short()));
-    let tree = graph::lineage(objects, status)?.ok_or_else(lost)?.tree;
-    let data = graph::tree(objects, tree)?;
-    let files = graph::entries(tree, &data).map(|entry| entry.map(|entry| (entry.id, entry.kind)));
-    [Ok((status, ObjectKind::Commit)), Ok((tree, ObjectKind::Tree))].into_iter().chain(files).collect()
+fn whole((id, kind): (Oid, ObjectKind)) -> New {
+    New { id, kind, base: None }
 }
 
 fn write_full(target: &Target<'_>, legs: &[&Leg], into: &mut Bounded<'_>) -> Result<()> {
@@ -136,9 +128,9 @@ fn refs(target: &Target<'_>, legs: &[&Leg]) -> Vec<(Oid, String)> {
 }
 
 fn header(base: Option<(Oid, &str)>, refs: &[(Oid, String)], into: &mut Bounded<'_>) -> Result<()> {
-    let base = base.map(|(base, subject)| format!("-{base} {}\n", cut(subject))).unwrap_or_default();
-    let refs: String = refs.iter().map(|(id, name)| format!("{id} {name}\n")).collect();
-    into.write_all(format!("# v2 git bundle\n{base}{refs}\n").as_bytes()).map_err(failed)
+    let base = base.map(|(base, subject)| (base, cut(subject)));
+    let head = bundle::head(base, refs.iter().map(|(id, name)| (*id, &**name)));
+    into.write_all(head.as_bytes()).map_err(failed)
 }
 
 /// As much of a commit's subject as people need to know it again.

@@ -11,7 +11,7 @@ use std::{
 
 use giter_edge::{
     api::{Error, Oid, Reason, Result},
-    codec::stick::{Paper, Place, SHARED, TO_DEVICE, TOP},
+    codec::stick::{Place, SHARED, TO_DEVICE, TOP, shared_name},
     disk::{atomic, folder},
     link::stick::medium::Folder,
 };
@@ -205,8 +205,7 @@ impl Shared {
 
     /// The name of the file.
     pub(super) fn name(&self) -> String {
-        let from = self.base.map_or("full".into(), |base| base.short());
-        format!("{SHARED}{}-{from}{}", self.tip.short(), Paper::Specs.ending())
+        shared_name(self.tip, self.base)
     }
 }
 

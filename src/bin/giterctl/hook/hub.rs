@@ -98,6 +98,20 @@ impl<'a> Hub<'a> {
         self.standing.floor().map(|floor| floor.tree)
     }
 
+    /// Whether one of these devices carries for another, by the branch's tip.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Hub::device`].
+    pub(super) fn is_carried(&self, device: &DeviceId, by: &[DeviceId]) -> Result<bool> {
+        for gateway in by {
+            if self.device(gateway)?.is_some_and(|says| says.relays.contains(device)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// What the branch's tip says of a device itself.
     ///
     /// # Errors
@@ -111,6 +125,21 @@ impl<'a> Hub<'a> {
             }
             read => Ok(read?),
         }
+    }
+}
+
+/// The devices that a device carries for, by the branch that HEAD leads to.
+///
+/// # Errors
+///
+/// `GitFailed`, `GitNotFound`.
+pub(crate) fn relays(git: &Git, device: &DeviceId) -> Result<Vec<DeviceId>> {
+    let Ok(tree) = git.ask(&["rev-parse", "--verify", "--quiet", "HEAD^{tree}"])? else { return Ok(Vec::new()) };
+    let tree = tree.parse().map_err(|_| Error::new(Reason::RepositoryUnsupported, "its objects are not SHA-1"))?;
+    match decode::itself(&GitTree::new(&GitObjects::of(git)?, tree), device) {
+        Ok(says) => Ok(says.map_or_else(Vec::new, |says| says.relays)),
+        Err(Refused::Wrong(_)) => Ok(Vec::new()),
+        Err(Refused::Unread(error)) => Err(error),
     }
 }
 

@@ -55,8 +55,8 @@ impl Login {
         self.is_trusted
     }
 
-    /// Whether this login may change such a ref, whatever is signed: a device may only change its own, and where a
-    /// Device resource names SSH keys, only they may change that device's status.
+    /// Whether this login may change such a ref, whatever is signed: a device may only change its own and those of devices
+    /// that it carries for, and where a Device resource names SSH keys, only they may change that device's status beside.
     ///
     /// # Errors
     ///
@@ -67,7 +67,10 @@ impl Login {
             Sort::Branch | Sort::Review | Sort::Other => None,
         };
         if let Some(served) = self.served.as_ref().filter(|served| own != Some(served)) {
-            return Err(not_its_own(hub, "the forced command of the SSH key that logged in is", served));
+            return match own {
+                Some(own) if hub.is_carried(own, std::slice::from_ref(served))? => Ok(()),
+                _ => Err(not_its_own(hub, "the forced command of the SSH key that logged in is", served)),
+            };
         }
         if self.is_trusted || self.keys.is_empty() {
             return Ok(());
@@ -79,7 +82,10 @@ impl Login {
         match devices.first() {
             None => Ok(()),
             Some(_) if own.is_some_and(|own| devices.contains(own)) => Ok(()),
-            Some(holder) => Err(not_its_own(hub, "the SSH key that logged in is", holder)),
+            Some(holder) => match own {
+                Some(own) if hub.is_carried(own, devices)? => Ok(()),
+                _ => Err(not_its_own(hub, "the SSH key that logged in is", holder)),
+            },
         }
     }
 
@@ -88,7 +94,7 @@ impl Login {
         let Some(says) = hub.device(device)? else { return Ok(()) };
         let status_keys = says.status_keys.iter().map(|key| &key.key);
         let is_own = says.ssh_keys.iter().chain(status_keys).any(|key| self.keys.contains(&without_comment(key)));
-        if is_own || says.ssh_keys.is_empty() {
+        if is_own || says.ssh_keys.is_empty() || hub.is_carried(device, self.devices(hub)?)? {
             return Ok(());
         }
         let fingerprints: Vec<String> = self.public().iter().map(PublicKey::fingerprint).collect();
@@ -123,7 +129,11 @@ fn served() -> Result<Option<DeviceId>> {
 
 fn not_its_own(hub: &Hub<'_>, who: &str, device: &DeviceId) -> Error {
     Error::new(Reason::RefNotAllowed, format!("{who} the one of the device {device}"))
-        .hint(format!("a device pushes its own refs alone, {}/{device}; log in with a publisher's key", hub.statuses))
+        .hint(format!(
+            "a device pushes its own refs alone, {}/{device}, and those of the devices that its Device names in relays; log \
+             in with a publisher's key",
+            hub.statuses
+        ))
 }
 
 fn keys(text: &str) -> Vec<String> {

@@ -22,7 +22,7 @@ use giter_edge::api::{Exit, Result};
 
 pub(crate) use self::{
     fleet::{Fleet, named, shared},
-    hub::{roots, statuses},
+    hub::{relays, roots, statuses},
     install::{Options, install},
 };
 

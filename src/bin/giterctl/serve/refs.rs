@@ -1,9 +1,11 @@
-//! Which refs a device is shown, as settings of git: everything is hidden, and what is its own is not.
+//! Which refs a device is shown, as settings of git: everything is hidden, and what is its own is not, nor what is of the
+//! devices that it carries for.
 //!
 //! Of the values of `transfer.hideRefs` the last that fits a ref counts, and a name stands for all below it, too
-//! (git-config(1)). So where devices are named one below another, the ones below are hidden again.
+//! (git-config(1)). So where devices are named one below another, the ones below are hidden again, and shown again if they
+//! are to be.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use giter_edge::{
     api::{DeviceId, Error, Name, Reason, Result, limits},
@@ -17,42 +19,62 @@ use crate::{git::Git, hook};
 ///
 /// # Errors
 ///
-/// `GitFailed`, `GitNotFound`; `TooMany` where more than are told apart stand below the device's name.
+/// `GitFailed`, `GitNotFound`; `TooMany` where more than are told apart stand below a device's name.
 pub(super) fn settings(git: &Git, service: Service, device: &DeviceId) -> Result<Vec<(&'static str, String)>> {
-    let own = [hook::statuses(git)?, enrolment::REFS.into()].map(|folder| format!("{folder}/{device}"));
+    // In this order a device comes after those that it is named below.
+    let shown = BTreeSet::from_iter(hook::relays(git, device)?.into_iter().chain([device.clone()]));
+    let folders = [hook::statuses(git)?, enrolment::REFS.into()];
     let mut hidden = vec!["refs".to_owned()];
     let mut settings = Vec::new();
     if service == Service::UploadPack {
         settings.push(("uploadpack.allowFilter", "true".to_owned()));
         hidden.push(format!("!{}", git.run(&["symbolic-ref", "HEAD"])?));
     }
-    let below = below(git, device, &own)?;
-    for name in &own {
-        hidden.push(format!("!{name}"));
-        hidden.extend(below.iter().map(|part| format!("{name}/{part}")));
+    let below = below(git, &shown, &folders)?;
+    for device in &shown {
+        for name in folders.iter().map(|folder| format!("{folder}/{device}")) {
+            hidden.push(format!("!{name}"));
+            hidden.extend(below.get(device).into_iter().flatten().map(|part| format!("{name}/{part}")));
+        }
     }
     settings.extend(hidden.into_iter().map(|name| ("transfer.hideRefs", name)));
     Ok(settings)
 }
 
-/// The names of the folders and refs below a device's own, which are or may become other devices.
-fn below(git: &Git, device: &DeviceId, own: &[String; 2]) -> Result<BTreeSet<String>> {
-    let folders: Vec<String> = own.iter().chain([&format!("specs/{device}")]).map(|name| format!("{name}/")).collect();
-    let mut listing = git.run(&["for-each-ref", "--format=%(refname)", &folders[0], &folders[1]])?;
+/// The names of the folders and refs below each device's own, which are or may become other devices.
+fn below<'a>(
+    git: &Git,
+    shown: &'a BTreeSet<DeviceId>,
+    folders: &[String; 2],
+) -> Result<BTreeMap<&'a DeviceId, BTreeSet<String>>> {
+    let below = |top: &str| shown.iter().map(|device| format!("{top}/{device}/")).collect::<Vec<_>>();
+    let refs: Vec<String> = folders.iter().flat_map(|folder| below(folder)).collect();
+    let specs = below("specs");
+    let mut listing = git.run(&with(&["for-each-ref", "--format=%(refname)"], &refs))?;
     // A branch without a commit has no folders.
-    if let Ok(specs) = git.ask(&["ls-tree", "-d", "--name-only", "--full-tree", "HEAD", &folders[2]])? {
+    if let Ok(specs) = git.ask(&with(&["ls-tree", "-d", "--name-only", "--full-tree", "HEAD"], &specs))? {
         listing.extend(["\n", &specs]);
     }
-    let part = |path: &str| {
-        let below = folders.iter().find_map(|folder| path.strip_prefix(&**folder))?;
-        Some(below.split('/').next().unwrap_or_default().to_owned())
-    };
-    // What is no name of a device cannot become one, and whatever quotes or patterns it may hold stay out of the settings.
-    let parts: BTreeSet<String> =
-        listing.lines().filter_map(part).filter(|part| part.parse::<Name>().is_ok()).collect();
-    if parts.len() <= limits::NESTED_DEVICES {
-        return Ok(parts);
+    let mut parts: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
+    for path in listing.lines() {
+        for (folder, device) in refs.iter().chain(&specs).zip(shown.iter().cycle()) {
+            let part = path.strip_prefix(&**folder).and_then(|below| below.split('/').next());
+            // What is no name of a device cannot become one, and whatever quotes or patterns it may hold stay out of the
+            // settings.
+            if let Some(part) = part.filter(|part| part.parse::<Name>().is_ok()) {
+                parts.entry(device).or_default().insert(part.to_owned());
+            }
+        }
     }
-    let what = format!("more than {} folders or refs stand below {device}", limits::NESTED_DEVICES);
-    Err(Error::new(Reason::TooMany, what).hint("give the device a name below which there are no others"))
+    match parts.iter().find(|(_, parts)| parts.len() > limits::NESTED_DEVICES) {
+        None => Ok(parts),
+        Some((device, _)) => {
+            let what = format!("more than {} folders or refs stand below {device}", limits::NESTED_DEVICES);
+            Err(Error::new(Reason::TooMany, what).hint("give the device a name below which there are no others"))
+        }
+    }
+}
+
+fn with<'a>(command: &[&'a str], folders: &'a [String]) -> Vec<&'a str> {
+    command.iter().copied().chain(folders.iter().map(String::as_str)).collect()
 }

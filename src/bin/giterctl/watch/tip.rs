@@ -13,7 +13,7 @@ use giter_edge::{
         repository::{RefName, Repository},
     },
     reconcile::{
-        decode::{Entry, EntryKind, GitTree, Refused, Source},
+        decode::{self, Entry, EntryKind, GitTree, Refused, Source},
         ports::Objects,
     },
 };
@@ -79,12 +79,13 @@ fn files(repo: &Path) -> Result<Option<Repository>> {
     }
 }
 
-/// The entries that a device reads; `None` where an object is missing or is not what it should be.
+/// The entries that a device reads, and those whom it carries for; `None` where an object is missing or is not what it should be.
 fn reads(objects: &dyn Objects, commit: Oid, device: &DeviceId) -> Option<Vec<Option<Entry>>> {
     let tree = GitTree::new(objects, lineage(objects, commit).ok()??.tree);
-    let folder = format!("specs/{device}");
-    let paths = PAPERS.into_iter().chain([&*folder]);
-    paths.map(|path| find(&tree, path)).collect::<Result<_, _>>().ok()
+    let relays = decode::itself(&tree, device).ok().flatten().map_or_else(Vec::new, |says| says.relays);
+    let folders = [device].into_iter().chain(&relays).map(|device| format!("specs/{device}"));
+    let paths = PAPERS.map(str::to_owned).into_iter().chain(folders);
+    paths.map(|path| find(&tree, &path)).collect::<Result<_, _>>().ok()
 }
 
 fn find(tree: &GitTree<'_>, path: &str) -> Result<Option<Entry>, Refused> {

@@ -1,0 +1,181 @@
+//! What devices lack of a pack that was made for whoever has all of a commit: they have of it what they read.
+//!
+//! ```text
+//! base  specs - pump-07 - a.yaml           the pack leaves out b.yaml of pump-08: it is in the base,
+//! tip   specs - pump-07 - a.yaml           though elsewhere
+//!            `- pump-08 - a.yaml, as that
+//! ```
+//!
+//! As in [`since`](super::since), an object is had where it lies at the same place in the base. The trees that lead there are
+//! in the pack where they are new; those of the base have to be brought, and are asked for level by level.
+
+use std::collections::HashSet;
+
+use super::{
+    graph::{self, Entry, Lineage},
+    reads,
+};
+use crate::{
+    api::{DeviceId, Error, Oid, Reason, Result, limits},
+    reconcile::ports::{ObjectKind, Objects},
+};
+
+/// What is lacking.
+#[derive(Debug, Default)]
+pub struct Gaps {
+    /// What devices read of the commits, and neither have nor are brought.
+    pub lacks: Vec<(Oid, ObjectKind)>,
+    /// Trees that have to be seen before all of it is known.
+    pub unseen: Vec<Oid>,
+}
+
+/// The commits of a pack behind a tip, the base not among them; `None` if they do not lead to the base.
+///
+/// # Errors
+///
+/// `RangeTooLong` past [`limits::RANGE_COMMITS`]; those of [`graph::lineage`].
+pub fn commits(brought: &dyn Objects, base: Oid, tip: Oid) -> Result<Option<Vec<Oid>>> {
+    let (mut found, mut seen) = (vec![], HashSet::from([tip, base]));
+    let (mut open, mut leads) = (vec![tip], false);
+    while let Some(commit) = open.pop() {
+        let Some(Lineage { parents, .. }) = graph::lineage(brought, commit)? else { continue };
+        leads |= parents.contains(&base);
+        found.push(commit);
+        if found.len() > limits::RANGE_COMMITS {
+            let what =
+                format!("more than {} commits lie between {} and {}", limits::RANGE_COMMITS, base.short(), tip.short());
+            return Err(Error::new(Reason::RangeTooLong, what));
+        }
+        open.extend(parents.into_iter().filter(|parent| seen.insert(*parent)));
+    }
+    Ok(leads.then_some(found))
+}
+
+/// Looks for what the devices lack of these commits, as far as the trees are there: new ones among what is brought, and the
+/// base's among what is known beside that.
+///
+/// # Errors
+///
+/// `PackInvalid` if the base or one of the commits is missing; those of [`graph::entries`] and [`Objects::read`].
+pub fn find(
+    brought: &dyn Objects,
+    known: &dyn Objects,
+    base: Oid,
+    commits: &[Oid],
+    devices: &[&DeviceId],
+) -> Result<Gaps> {
+    let mut search = Search { brought, known, devices: Vec::new(), gaps: Gaps::default(), found: HashSet::new() };
+    search.devices.extend(devices.iter().map(|device| reads::way(device).collect::<Vec<_>>().join("/")));
+    let root = |objects, commit: Oid| {
+        let missing = || Error::new(Reason::PackInvalid, format!("commit {commit} is missing"));
+        Ok::<_, Error>(graph::lineage(objects, commit)?.ok_or_else(missing)?.tree)
+    };
+    let before = root(known, base)?;
+    let mut compared = HashSet::new();
+    let mut open = Vec::new();
+    for &commit in commits {
+        open.push(Pair { tree: root(brought, commit)?, before: Some(before), place: Place::Way(String::new()) });
+    }
+    while let Some(pair) = open.pop() {
+        if compared.insert(pair.clone()) {
+            search.compare(pair, &mut open)?;
+        }
+    }
+    Ok(search.gaps)
+}
+
+/// A tree, and the one at its place in the base.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Pair {
+    tree: Oid,
+    before: Option<Oid>,
+    place: Place,
+}
+
+/// Where a tree lies.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Place {
+    /// Above devices' folders, at this path.
+    Way(String),
+    /// In a device's folder, of which all is read.
+    Folder,
+}
+
+impl Place {
+    fn below(&self, name: &str) -> String {
+        match self {
+            Self::Way(path) if !path.is_empty() => format!("{path}/{name}"),
+            _ => name.to_owned(),
+        }
+    }
+}
+
+struct Search<'a> {
+    brought: &'a dyn Objects,
+    known: &'a dyn Objects,
+    /// The paths of the devices' folders.
+    devices: Vec<String>,
+    gaps: Gaps,
+    found: HashSet<Oid>,
+}
+
+impl Search<'_> {
+    /// Compares two trees, entry by entry, and leaves those below for later.
+    fn compare(&mut self, Pair { tree, before, place }: Pair, open: &mut Vec<Pair>) -> Result<()> {
+        if Some(tree) == before {
+            return Ok(());
+        }
+        self.need(tree, ObjectKind::Tree)?;
+        let Some(data) = self.see(tree)? else { return Ok(()) };
+        let Some(old) = before.map_or(Ok(Some(Vec::new())), |before| self.see(before))? else { return Ok(()) };
+        let old = graph::entries(before.unwrap_or(tree), &old).collect::<Result<Vec<_>>>()?;
+        for entry in graph::entries(tree, &data) {
+            let Entry { name, id, kind } = entry?;
+            let before = old.iter().find(|old| old.name == name && old.kind == kind).map(|old| old.id);
+            if before == Some(id) {
+                continue;
+            }
+            for place in self.places(&place, name, kind) {
+                match kind {
+                    ObjectKind::Tree => open.push(Pair { tree: id, before, place }),
+                    _ => self.need(id, kind)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What an entry is to the devices; nothing if none of them reads it. Where one device is named below another it is two
+    /// things.
+    fn places(&self, place: &Place, name: &[u8], kind: ObjectKind) -> Vec<Place> {
+        let (Place::Way(above), Ok(name)) = (place, str::from_utf8(name)) else {
+            return if matches!(place, Place::Folder) { vec![Place::Folder] } else { vec![] };
+        };
+        if kind != ObjectKind::Tree {
+            return if above.is_empty() && reads::is_paper(name) { vec![Place::Folder] } else { vec![] };
+        }
+        let path = place.below(name);
+        let is_above = |folder: &&String| folder.strip_prefix(&path).is_some_and(|below| below.starts_with('/'));
+        let folder = self.devices.contains(&path).then_some(Place::Folder);
+        let way = self.devices.iter().find(is_above).map(|_| Place::Way(path));
+        folder.into_iter().chain(way).collect()
+    }
+
+    /// Notes what is not brought.
+    fn need(&mut self, id: Oid, kind: ObjectKind) -> Result<()> {
+        if !self.brought.has(id)? && self.found.insert(id) {
+            self.gaps.lacks.push((id, kind));
+        }
+        Ok(())
+    }
+
+    fn see(&mut self, tree: Oid) -> Result<Option<Vec<u8>>> {
+        for objects in [self.brought, self.known] {
+            if objects.has(tree)? {
+                return graph::tree(objects, tree).map(Some);
+            }
+        }
+        self.gaps.unseen.push(tree);
+        Ok(None)
+    }
+}

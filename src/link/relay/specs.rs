@@ -1,0 +1,275 @@
+//! What devices lack of the branch, as bundles in the gateway's folder.
+//!
+//! ```text
+//! since  "# v2 git bundle" | -base | tip branch                 | the hub's pack of base..tip as it came, and behind it what
+//!                                                                 devices lack of that (gaps)
+//! seed   "# v2 git bundle" |       | tip branch, status its ref | what the device reads of the tip, its status
+//! ```
+//!
+//! As `giterctl export` does: devices that have the same commit share a bundle, and one that has none gets a seed of its own.
+//! So does one whose commit the hub does not know, or that leads elsewhere.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, BufReader, Read, Seek, Write},
+    path::PathBuf,
+};
+
+use super::{
+    Relay,
+    hub::{Stand, Visit, unkept},
+    names, open, put, shared_place, size, too_full,
+};
+use crate::{
+    api::{DeviceId, Error, Oid, Reason, Result, ledger::Generation, limits},
+    codec::stick::{Paper, Place, is_shared_name, shared_name},
+    git::{
+        PackStore, bundle,
+        gaps::{self, Gaps},
+        pack, seed,
+    },
+    reconcile::{
+        ports::{ObjectKind, Objects, Quarantine, Store, Want},
+        relay::served::{Bundles, bundles},
+    },
+};
+
+/// Where, in the gateway's folder, lies what is not whole yet.
+const SCRATCH: &str = ".hub";
+
+impl Visit<'_> {
+    /// Brings every device what it lacks, and takes away what nobody needs any more.
+    pub(super) fn serve(&mut self, stands: &mut [Stand<'_>]) {
+        let bases = stands.iter().enumerate().filter(|(_, stand)| stand.is_known);
+        let Bundles { since, mut seeds } = bundles(bases.map(|(at, stand)| (at, stand.served.base)), self.tip);
+        let mut is_whole = stands.iter().all(|stand| stand.is_known);
+        let (mut shared, mut own) = (Vec::new(), Vec::new());
+        for (base, devices) in since {
+            let ids: Vec<&DeviceId> = devices.iter().map(|at| stands[*at].device).collect();
+            let name = shared_name(self.tip, Some(base));
+            let of_several = shared_place(self.exchange, &name);
+            // One that was for several is good for the last of them.
+            let place = match ids[..] {
+                [only] if !self.is_there(&of_several, Some(base)) => Paper::Specs.place(self.exchange, only),
+                _ => of_several.clone(),
+            };
+            match self.since(&place, base, &ids) {
+                Ok(true) if place == of_several => shared.push(name),
+                Ok(true) => own.extend(devices),
+                Ok(false) => seeds.extend(devices),
+                Err(error) => {
+                    devices.iter().for_each(|at| stands[*at].fail(&error));
+                    (is_whole, own) = (false, [own, devices].concat());
+                }
+            }
+        }
+        for at in seeds {
+            own.push(at);
+            let Stand { device, ref served, .. } = stands[at];
+            if let Err(error) = self.seed(device, served.status) {
+                stands[at].fail(&error);
+                is_whole = false;
+            }
+        }
+        let idle = stands.iter().enumerate().filter(|(at, stand)| stand.is_known && !own.contains(at));
+        let idle: Vec<_> = idle.map(|(_, stand)| Paper::Specs.place(self.exchange, stand.device)).collect();
+        idle.iter().for_each(|place| self.remove(place));
+        if is_whole {
+            let stale = |name: &String| is_shared_name(name) && !shared.contains(name);
+            let names = names(&self.kept, self.exchange).unwrap_or_default();
+            names.iter().filter(|name| stale(name)).for_each(|name| self.remove(&shared_place(self.exchange, name)));
+        }
+    }
+
+    /// Brings what lies between a commit and the tip, unless it is there. False where the hub knows of no way.
+    fn since(&mut self, place: &Place<'_>, base: Oid, devices: &[&DeviceId]) -> Result<bool> {
+        if self.is_there(place, Some(base)) {
+            return Ok(true);
+        }
+        let (scratch, room) = (Scratch::of(self.relay)?, self.room(place)?);
+        let [mut store, mut other] = [scratch.store("brought")?, scratch.store("known")?];
+        let mut brought = store.quarantine(&Generation::default())?;
+        let mut file = scratch.file()?;
+        let is_given = self.hub.pack(base, self.tip, &mut |pack| {
+            brought.ingest(&mut Tee { source: pack, into: Room { into: &mut file, left: room, relay: self.relay } })
+        })?;
+        let commits = if is_given { gaps::commits(&*brought, base, self.tip)? } else { None };
+        let Some(commits) = commits else { return Ok(false) };
+        let mut known = other.quarantine(&Generation::default())?;
+        let lacks = self.lacks(&*brought, &mut *known, base, &commits, devices)?;
+        let head = bundle::head(Some((base, "")), [(self.tip, &*self.branch_ref)]);
+        self.write(place, room, |into| {
+            into.write_all(head.as_bytes())?;
+            let bytes = file.stream_position()?;
+            file.rewind()?;
+            let more = pack::pick(&*known, &lacks, limits::OBJECT_BYTES);
+            pack::extend(&mut BufReader::new(&file), bytes, lacks.len(), more, into).map_err(io::Error::other)
+        })?;
+        Ok(true)
+    }
+
+    /// Brings what these devices lack of the commits that were brought.
+    fn lacks(
+        &mut self,
+        brought: &dyn Objects,
+        known: &mut dyn Quarantine,
+        base: Oid,
+        commits: &[Oid],
+        devices: &[&DeviceId],
+    ) -> Result<Vec<(Oid, ObjectKind)>> {
+        // With the base come its trees on one of the ways.
+        if let [first, ..] = devices {
+            self.fetch(Want::Tip { tip: base, have: None, device: first }, known)?;
+        }
+        for _ in 0..limits::FETCH_ROUNDS {
+            let Gaps { lacks, unseen } = gaps::find(brought, &*known, base, commits, devices)?;
+            let mut wanted = Vec::new();
+            for id in lacks.iter().map(|(id, _)| *id).chain(unseen) {
+                if !known.has(id)? && !wanted.contains(&id) {
+                    wanted.push(id);
+                }
+            }
+            if wanted.is_empty() {
+                return Ok(lacks);
+            }
+            self.fetch(Want::Objects(&wanted), known)?;
+        }
+        Err(Error::new(Reason::PackInvalid, format!("the hub sends the objects of {} one by one", self.tip.short())))
+    }
+
+    /// Brings what a device reads of the tip, unless it is there.
+    fn seed(&mut self, device: &DeviceId, heard: Option<Oid>) -> Result<()> {
+        let place = Paper::Specs.place(self.exchange, device);
+        if self.is_there(&place, None) {
+            return Ok(());
+        }
+        let (scratch, room) = (Scratch::of(self.relay)?, self.room(&place)?);
+        let mut store = scratch.store("known")?;
+        let mut known = store.quarantine(&Generation::default())?;
+        self.fetch(Want::Tip { tip: self.tip, have: None, device }, &mut *known)?;
+        if let Some(status) = heard {
+            self.fetch(Want::Whole(status), &mut *known)?;
+        }
+        let names = seed::names(&*known, self.tip, device, heard)?;
+        let status_ref = format!("{}/{device}", self.relay.prefix);
+        let refs = [(self.tip, &*self.branch_ref)].into_iter().chain(heard.map(|status| (status, &*status_ref)));
+        let head = bundle::head(None, refs);
+        let mut pack = pack::Stream::tight(names.len(), pack::pick(&*known, &names, limits::OBJECT_BYTES))?;
+        self.write(&place, room, |into| {
+            into.write_all(head.as_bytes())?;
+            io::copy(&mut pack, into).map(drop)
+        })
+    }
+
+    /// Whether a bundle is there that leads from the base to the tip.
+    fn is_there(&self, place: &Place<'_>, base: Option<Oid>) -> bool {
+        let Ok(Some(source)) = open(&self.kept, place, Paper::Specs.most()) else { return false };
+        let header = bundle::header(&mut BufReader::new(source), [&*self.branch_ref]);
+        let prerequisites: Vec<Oid> = base.into_iter().collect();
+        header.is_ok_and(|header| header.refs == [Some(self.tip)] && header.prerequisites == prerequisites)
+    }
+
+    /// How large a file may be in that place.
+    fn room(&self, place: &Place<'_>) -> Result<u64> {
+        let used = self.relay.kept(self.exchange)?.1.saturating_sub(size(&self.kept, place));
+        Ok(self.relay.bytes.saturating_sub(used).min(Paper::Specs.most()))
+    }
+
+    fn write(
+        &mut self,
+        place: &Place<'_>,
+        room: u64,
+        fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<()> {
+        put(&self.kept, place, |file| fill(&mut Room { into: file, left: room, relay: self.relay }))
+            .map_err(unkept(place))?;
+        self.passed.took.push(place.path());
+        Ok(())
+    }
+
+    fn remove(&mut self, place: &Place<'_>) {
+        match fs::remove_file(self.relay.folder.join(place.path())) {
+            Ok(()) => log::debug!("relay: nobody needs {} any more", place.path().display()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => self.passed.fail("relay", Error::state(format!("cannot remove {}", place.path().display()), e)),
+        }
+    }
+}
+
+/// A folder for what is not whole yet, which goes with it. What a power cut leaves there goes with the next one.
+pub(super) struct Scratch(PathBuf);
+
+impl Scratch {
+    /// An empty one.
+    ///
+    /// # Errors
+    ///
+    /// `DiskFull`, `StateReadOnly`, `StateFailed`.
+    pub(super) fn of(relay: &Relay) -> Result<Self> {
+        let scratch = Self(relay.folder.join(SCRATCH));
+        match fs::remove_dir_all(&scratch.0) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(scratch.failed("sweep", e)),
+            _ => fs::create_dir(&scratch.0).map_err(|e| scratch.failed("make", e)).map(|()| scratch),
+        }
+    }
+
+    /// A store of objects in it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`PackStore::open`].
+    pub(super) fn store(&self, name: &str) -> Result<PackStore> {
+        PackStore::open(&self.0.join(name))
+    }
+
+    fn file(&self) -> Result<File> {
+        let options = OpenOptions::new().read(true).write(true).create_new(true).open(self.0.join("pack"));
+        options.map_err(|e| self.failed("write to", e))
+    }
+
+    fn failed(&self, verb: &str, e: io::Error) -> Error {
+        Error::state(format!("cannot {verb} {}", self.0.display()), e)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A writer that takes no more than the gateway may keep.
+struct Room<'a> {
+    into: &'a mut File,
+    left: u64,
+    relay: &'a Relay,
+}
+
+impl Write for Room<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.left.checked_sub(bytes.len() as u64) {
+            Some(left) => self.left = left,
+            None => return Err(io::Error::other(too_full(self.relay))),
+        }
+        let unwritten = |e| Error::state(format!("cannot write to {}", self.relay.folder.display()), e);
+        self.into.write_all(bytes).map_err(|e| io::Error::other(unwritten(e))).map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.into.flush()
+    }
+}
+
+/// A reader that writes what is read.
+struct Tee<'a> {
+    source: &'a mut dyn Read,
+    into: Room<'a>,
+}
+
+impl Read for Tee<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.read(buffer)?;
+        self.into.write_all(&buffer[..count])?;
+        Ok(count)
+    }
+}

@@ -1,0 +1,151 @@
+//! A hub that sends something else than it has.
+
+use std::{fs, io::Read, path::PathBuf};
+
+use giter_edge::{
+    api::{
+        Error, Oid, Reason, Result,
+        ledger::{Generation, HubTraits},
+        object::NewObject,
+    },
+    git::PackStore,
+    reconcile::ports::{Link, Listing, Quarantine, Upstream, Want},
+};
+
+use super::{Device, EXCHANGE, FAN, PUMP, START, Site, files, taken};
+
+/// What becomes of a pack on its way.
+type Lie = dyn Fn(Vec<u8>) -> Vec<u8>;
+
+/// A hub that sends other packs than it has, and may be lost when it is pushed to.
+struct Lying<'a> {
+    hub: &'a mut dyn Upstream,
+    lie: &'a Lie,
+    is_lost: bool,
+}
+
+impl<'a> Lying<'a> {
+    fn new(hub: &'a mut dyn Upstream, lie: &'a Lie) -> Self {
+        Self { hub, lie, is_lost: false }
+    }
+}
+
+impl Link for Lying<'_> {
+    fn list(&mut self) -> Result<Listing> {
+        self.hub.list()
+    }
+
+    fn fetch(&mut self, want: Want<'_>, into: &mut dyn Quarantine) -> Result<()> {
+        self.hub.fetch(want, into)
+    }
+
+    fn publish(&mut self, old: Option<Oid>, new: Oid, objects: &[NewObject]) -> Result<()> {
+        self.hub.publish(old, new, objects)
+    }
+
+    fn rest(&mut self) {
+        self.hub.rest();
+    }
+
+    fn close(&mut self) {
+        self.hub.close();
+    }
+
+    fn traits(&self) -> HubTraits {
+        self.hub.traits()
+    }
+}
+
+impl Upstream for Lying<'_> {
+    fn branch(&self) -> Option<Oid> {
+        self.hub.branch()
+    }
+
+    fn refs(&mut self, names: &[String]) -> Result<Vec<Option<Oid>>> {
+        self.hub.refs(names)
+    }
+
+    fn pack(&mut self, base: Oid, tip: Oid, take: &mut dyn FnMut(&mut dyn Read) -> Result<()>) -> Result<bool> {
+        let mut bytes = Vec::new();
+        let is_given = self.hub.pack(base, tip, &mut |pack| {
+            pack.read_to_end(&mut bytes).unwrap();
+            Ok(())
+        })?;
+        if is_given {
+            take(&mut (self.lie)(bytes).as_slice())?;
+        }
+        Ok(is_given)
+    }
+
+    fn push(&mut self, name: &str, old: Option<Oid>, new: Oid, objects: &[NewObject]) -> Result<()> {
+        match self.is_lost {
+            true => Err(Error::new(Reason::HubUnreachable, "the line was cut")),
+            false => self.hub.push(name, old, new, objects),
+        }
+    }
+}
+
+#[test]
+fn a_hub_that_lies_leaves_what_is_there() {
+    let mut site = Site::new(true);
+    let mut pump = Device::new(PUMP);
+    let first = site.commit(&START);
+    pump.say(first);
+    site.says(&pump);
+    site.commit(&[("specs/site-a/pump-07/x", "two")]);
+    site.passes();
+    let tip = site.commit(&[("specs/site-a/pump-07/x", "three")]);
+    let before = files(&site.kept("to-device/site-a"));
+    let is_bundle = |path: &PathBuf| path.ends_with("pump-07.bundle");
+    let bundle = before.iter().find(|(path, _)| is_bundle(path)).unwrap();
+    let flip = |at: usize| {
+        move |mut bytes: Vec<u8>| {
+            let at = at % bytes.len();
+            bytes[at] ^= 0x10;
+            bytes
+        }
+    };
+    let mut lies: Vec<Box<Lie>> = vec![
+        Box::new(|_| Vec::new()),
+        Box::new(|bytes| bytes[..bytes.len() - 1].to_vec()),
+        Box::new(|bytes| [bytes, b"more".to_vec()].concat()),
+        Box::new(|_| vec![0; 100_000]),
+    ];
+    lies.extend((0..60).map(|at| Box::new(flip(at * 7)) as Box<Lie>));
+    for lie in &lies {
+        site.link.list().unwrap();
+        let hub = site.link.upstream().unwrap();
+        let passed = site.relay.pass_hub(&mut Lying::new(hub, lie), EXCHANGE, true);
+        let reason = passed.failed.as_ref().map(|error| error.reason());
+        assert_eq!(reason, Some(Reason::PackInvalid), "{:?}", passed.failed);
+        assert_eq!(fs::read(bundle.0).unwrap(), *bundle.1);
+        assert_eq!(site.served(FAN).tip, Some(tip), "the other one is served");
+    }
+    // A pack that is whole and leaves out the commits leads nowhere: then it is a seed.
+    site.link.list().unwrap();
+    let hub = site.link.upstream().unwrap();
+    let empty = |_| giter_edge::git::pack::write(&[]).unwrap();
+    let passed = site.relay.pass_hub(&mut Lying::new(hub, &empty), EXCHANGE, true);
+    assert!(passed.failed.is_none(), "{:?}", passed.failed);
+    let mut store = PackStore::open(&site.dir.path().join("store")).unwrap();
+    taken(&mut store, bundle.0, &Generation::default()).promote(tip, &pump.id).unwrap();
+}
+
+#[test]
+fn what_did_not_reach_the_hub_is_tried_again_whatever_else_is_refused() {
+    let mut site = Site::new(true);
+    let mut pump = Device::new(PUMP);
+    let first = site.commit(&START);
+    pump.say(first);
+    site.says(&pump);
+    fs::write(site.kept("from-device/site-a/pump-07.enroll.bundle"), "not one").unwrap();
+    site.link.list().unwrap();
+    let hub = site.link.upstream().unwrap();
+    let mut lost = Lying { is_lost: true, ..Lying::new(hub, &|bytes| bytes) };
+    let passed = site.relay.pass_hub(&mut lost, EXCHANGE, false);
+    assert_eq!(passed.failed.unwrap().reason(), Reason::HubUnreachable);
+    assert_eq!(site.at_hub(&pump), None);
+    site.refuses(Reason::BundleInvalid);
+    assert_eq!(site.at_hub(&pump), pump.tip);
+    assert_eq!(site.passes(), [const { Vec::<String>::new() }; 2]);
+}

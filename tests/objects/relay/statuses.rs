@@ -1,0 +1,105 @@
+//! What goes to the hub of that which devices say.
+
+use std::fs;
+
+use giter_edge::{
+    api::{DeviceId, Reason},
+    codec::keyfile::SecretKey,
+    git::{bundle, enrolment},
+    reconcile::ports::Link,
+};
+
+use super::{Device, EXCHANGE, FAN, PUMP, START, Site};
+use crate::support::{git, git_oid};
+
+#[test]
+fn statuses_that_do_not_go_on_are_refused_once_and_keep_nothing_back() {
+    let mut site = Site::new(true);
+    let (mut pump, mut fan) = (Device::new(PUMP), Device::new(FAN));
+    let first = site.commit(&START);
+    pump.say(first);
+    site.says(&pump);
+    site.passes();
+    let heard = pump.tip;
+    // It lost its state, and tells another story; then on a base that the hub never had.
+    let mut other = Device::new(PUMP);
+    for _ in 0..3 {
+        other.sequence += 5;
+        other.say(first);
+        site.says(&other);
+        fan.say(first);
+        site.says(&fan);
+        site.refuses(Reason::NotFastForward);
+        assert_eq!((site.at_hub(&pump), site.at_hub(&fan)), (heard, fan.tip));
+        let failure = site.served(PUMP).failure.unwrap();
+        assert!(failure.message.contains("do not go on from"), "{}", failure.message);
+        assert_eq!(site.passes(), [const { Vec::<String>::new() }; 2], "it is not tried again");
+        other.is_heard();
+    }
+    let again = site.link.upstream().map(|hub| site.relay.pass_hub(hub, EXCHANGE, true)).unwrap();
+    assert_eq!(again.failed.unwrap().reason(), Reason::NotFastForward);
+    // What is older than what the hub has heard by another way is no failure.
+    let mut old = Device::new(PUMP);
+    old.say(first);
+    old.said.clear();
+    old.base = old.tip;
+    for damaged in [&b"PACK"[..], &other.bundle()[..100]] {
+        fs::write(site.kept("from-device/site-a/pump-07.bundle"), damaged).unwrap();
+        site.refuses(Reason::BundleInvalid);
+        assert_eq!(site.passes(), [const { Vec::<String>::new() }; 2]);
+    }
+    pump.say(first);
+    site.says(&pump);
+    site.passes();
+    assert_eq!((site.at_hub(&pump), site.served(PUMP).failure), (pump.tip, None));
+}
+
+#[test]
+fn what_the_hub_heard_by_another_way_is_known() {
+    let mut site = Site::new(true);
+    let mut pump = Device::new(PUMP);
+    let first = site.commit(&START);
+    pump.say(first);
+    site.says(&pump);
+    let tip = site.commit(&[("specs/site-a/pump-07/x", "two")]);
+    pump.say(tip);
+    let objects = pump.said.clone();
+    site.link.list().unwrap();
+    site.link.upstream().unwrap().push(&pump.status_ref(), None, pump.tip.unwrap(), &objects).unwrap();
+    site.link.close();
+    assert_eq!(site.passes()[1], [""; 0]);
+    assert_eq!((site.at_hub(&pump), site.served(PUMP).base), (pump.tip, Some(tip)), "the newest word counts");
+    assert_eq!(site.bundles(), ["fan-01.bundle"]);
+}
+
+#[test]
+fn a_request_is_handed_on_once_and_never_in_the_place_of_another() {
+    let mut site = Site::new(true);
+    site.commit(&START);
+    let request = |time| {
+        let device: DeviceId = PUMP.parse().unwrap();
+        let notes = giter_edge::codec::enrolment::Notes { board: "sim".into(), agent: "0".into() };
+        let key = SecretKey::from_seed(&[9; 32]);
+        let objects =
+            enrolment::request_commit(enrolment::Request { device: &device, key: &key, ssh_key: None, notes, time });
+        let objects = objects.unwrap();
+        let name = giter_edge::codec::enrolment::ref_of(&device);
+        (objects[2].id, bundle::write(&name, objects[2].id, None, &objects).unwrap())
+    };
+    let path = site.relay.folder.join("GITER/enroll/from-device/site-a/pump-07.enroll.bundle");
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let (first, bytes) = request(1);
+    fs::write(&path, bytes).unwrap();
+    assert_eq!(site.passes()[1], ["pump-07.enroll.bundle"]);
+    let name = "refs/giter/enroll/site-a/pump-07";
+    assert_eq!(git_oid(&site.hub(), &["rev-parse", name]), first);
+    fs::write(&path, request(2).1).unwrap();
+    site.refuses(Reason::EnrolmentConflict);
+    assert_eq!(git_oid(&site.hub(), &["rev-parse", name]), first);
+    // It was answered: what lies there still is not brought again.
+    fs::write(&path, request(1).1).unwrap();
+    site.passes();
+    git(&site.hub(), &["update-ref", "-d", name]);
+    site.commit(&[("specs/site-a/pump-07/device.yaml", "approved")]);
+    assert_eq!(site.passes()[1], [""; 0]);
+}
