@@ -137,6 +137,11 @@ impl Stand<'_> {
         }
     }
 
+    /// Whether it was among those whom the gateway carries for at an earlier visit.
+    pub(super) fn was_served(&self) -> bool {
+        self.before.tip.is_some()
+    }
+
     /// The device has that commit.
     fn has(&mut self, base: Option<Oid>) {
         (self.served.base, self.is_known) = (base, true);

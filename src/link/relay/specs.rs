@@ -10,6 +10,7 @@
 //! So does one whose commit the hub does not know, or that leads elsewhere.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File, OpenOptions},
     io::{self, BufReader, Read, Seek, Write},
     path::PathBuf,
@@ -37,6 +38,16 @@ use crate::{
 /// Where, in the gateway's folder, lies what is not whole yet.
 const SCRATCH: &str = ".hub";
 
+/// The bundle that is there for those who have a commit.
+enum Brought {
+    /// One for several, of this name.
+    Shared(String),
+    /// One of the only one's own.
+    Own,
+    /// None: the hub knows of no way from there.
+    Nothing,
+}
+
 impl Visit<'_> {
     /// Brings every device what it lacks, and takes away what nobody needs any more.
     pub(super) fn serve(&mut self, stands: &mut [Stand<'_>]) {
@@ -45,21 +56,15 @@ impl Visit<'_> {
         let mut is_whole = stands.iter().all(|stand| stand.is_known);
         let (mut shared, mut own) = (Vec::new(), Vec::new());
         for (base, devices) in since {
-            let ids: Vec<&DeviceId> = devices.iter().map(|at| stands[*at].device).collect();
-            let name = shared_name(self.tip, Some(base));
-            let of_several = shared_place(self.exchange, &name);
-            // One that was for several is good for the last of them.
-            let place = match ids[..] {
-                [only] if !self.is_there(&of_several, Some(base)) => Paper::Specs.place(self.exchange, only),
-                _ => of_several.clone(),
-            };
-            match self.since(&place, base, &ids) {
-                Ok(true) if place == of_several => shared.push(name),
-                Ok(true) => own.extend(devices),
-                Ok(false) => seeds.extend(devices),
+            let of: Vec<&Stand<'_>> = devices.iter().map(|at| &stands[*at]).collect();
+            match self.bring(base, &of) {
+                Ok(Brought::Shared(name)) => shared.push(name),
+                Ok(Brought::Own) => own.extend(devices),
+                Ok(Brought::Nothing) => seeds.extend(devices),
                 Err(error) => {
+                    is_whole = false;
                     devices.iter().for_each(|at| stands[*at].fail(&error));
-                    (is_whole, own) = (false, [own, devices].concat());
+                    own.extend(devices);
                 }
             }
         }
@@ -67,25 +72,47 @@ impl Visit<'_> {
             own.push(at);
             let Stand { device, ref served, .. } = stands[at];
             if let Err(error) = self.seed(device, served.status) {
-                stands[at].fail(&error);
                 is_whole = false;
+                stands[at].fail(&error);
             }
         }
-        let idle = stands.iter().enumerate().filter(|(at, stand)| stand.is_known && !own.contains(at));
-        let idle: Vec<_> = idle.map(|(_, stand)| Paper::Specs.place(self.exchange, stand.device)).collect();
-        idle.iter().for_each(|place| self.remove(place));
+        for (_, stand) in stands.iter().enumerate().filter(|(at, stand)| stand.is_known && !own.contains(at)) {
+            self.remove(&Paper::Specs.place(self.exchange, stand.device));
+        }
         if is_whole {
-            let stale = |name: &String| is_shared_name(name) && !shared.contains(name);
-            let names = names(&self.kept, self.exchange).unwrap_or_default();
-            names.iter().filter(|name| stale(name)).for_each(|name| self.remove(&shared_place(self.exchange, name)));
+            self.remove_stale(&shared);
         }
     }
 
-    /// Brings what lies between a commit and the tip, unless it is there. False where the hub knows of no way.
-    fn since(&mut self, place: &Place<'_>, base: Oid, devices: &[&DeviceId]) -> Result<bool> {
-        if self.is_there(place, Some(base)) {
-            return Ok(true);
+    /// Sees that a bundle is there for those who have the base.
+    fn bring(&mut self, base: Oid, stands: &[&Stand<'_>]) -> Result<Brought> {
+        let name = shared_name(self.tip, Some(base));
+        let place = shared_place(self.exchange, &name);
+        // One for several was made for all that there were then, whoever comes to need it.
+        if stands.iter().all(|stand| stand.was_served()) && self.is_there(&place, Some(base)) {
+            return Ok(Brought::Shared(name));
         }
+        let (is_there, brought) = match stands {
+            [only] => {
+                let place = Paper::Specs.place(self.exchange, only.device);
+                let is_there = self.is_there(&place, Some(base)) || self.since(&place, base, &[only.device])?;
+                (is_there, Brought::Own)
+            }
+            _ => (self.since(&place, base, &Vec::from_iter(&self.relay.devices))?, Brought::Shared(name)),
+        };
+        Ok(if is_there { brought } else { Brought::Nothing })
+    }
+
+    /// Takes away the bundles for several that are none of these.
+    fn remove_stale(&mut self, shared: &[String]) {
+        let names = names(&self.kept, self.exchange).unwrap_or_default();
+        for name in names.iter().filter(|name| is_shared_name(name) && !shared.contains(name)) {
+            self.remove(&shared_place(self.exchange, name));
+        }
+    }
+
+    /// Brings what lies between a commit and the tip, for these devices. False where the hub knows of no way.
+    fn since(&mut self, place: &Place<'_>, base: Oid, devices: &[&DeviceId]) -> Result<bool> {
         let (scratch, room) = (Scratch::of(self.relay)?, self.room(place)?);
         let [mut store, mut other] = [scratch.store("brought")?, scratch.store("known")?];
         let mut brought = store.quarantine(&Generation::default())?;
@@ -123,16 +150,16 @@ impl Visit<'_> {
         }
         for _ in 0..limits::FETCH_ROUNDS {
             let Gaps { lacks, unseen } = gaps::find(brought, &*known, base, commits, devices)?;
-            let mut wanted = Vec::new();
+            let mut wanted = BTreeSet::new();
             for id in lacks.iter().map(|(id, _)| *id).chain(unseen) {
-                if !known.has(id)? && !wanted.contains(&id) {
-                    wanted.push(id);
+                if !known.has(id)? {
+                    wanted.insert(id);
                 }
             }
             if wanted.is_empty() {
                 return Ok(lacks);
             }
-            self.fetch(Want::Objects(&wanted), known)?;
+            self.fetch(Want::Objects(&Vec::from_iter(wanted)), known)?;
         }
         Err(Error::new(Reason::PackInvalid, format!("the hub sends the objects of {} one by one", self.tip.short())))
     }

@@ -78,6 +78,30 @@ fn commit(world: &World, branch: &str, path: &str, text: &str) -> Oid {
 }
 
 #[test]
+fn a_gateway_is_told_of_changes_of_those_whom_it_carries_for() {
+    let world = repository(&[]);
+    let set = |path: &str, text: &str| commit(&world, "refs/heads/main", path, text).to_string();
+    let device = |relays: &str| {
+        let yaml = format!(
+            "apiVersion: edge.giter.dev/v1alpha1\nkind: Device\nmetadata: {{name: gate}}\nspec: {{relays: [{relays}]}}\n"
+        );
+        set("specs/gate/device.yaml", &yaml)
+    };
+    world.git(&["-C", "x.git", "symbolic-ref", "HEAD", "refs/heads/main"]);
+    let first = device(FAN);
+    let mut gate = Watch::start(&world, &["x.git", "--device", "gate"], first);
+    set(&format!("specs/{PUMP}/x"), "of no interest");
+    let told = set(&format!("specs/{FAN}/x"), "one");
+    assert_eq!(gate.next(), told);
+    let told = device(PUMP);
+    assert_eq!(gate.next(), told);
+    set(&format!("specs/{FAN}/x"), "of no interest any more");
+    let told = set(&format!("specs/{PUMP}/x"), "two");
+    assert_eq!(gate.next(), told);
+    gate.hang_up();
+}
+
+#[test]
 fn a_change_of_ones_own_is_told_and_one_elsewhere_is_not() {
     let site = Site::new();
     let world = site.world();

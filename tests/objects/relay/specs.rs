@@ -5,7 +5,7 @@ use std::fs;
 use giter_edge::{
     api::{DeviceId, Reason, ledger::Generation},
     git::{PackStore, bundle, gaps, graph, reads::Reads},
-    reconcile::ports::{Link, Store},
+    reconcile::ports::{Link, Store, Want},
 };
 
 use super::{Device, EXCHANGE, FAN, PUMP, START, Site, each, files, taken};
@@ -109,6 +109,49 @@ fn what_was_another_devices_comes_along() {
         let clone = site.clone_of_hub("clone.git");
         git(&clone, &["bundle", "verify", "-q", &file.display().to_string()]);
     });
+}
+
+#[test]
+fn who_comes_to_need_a_bundle_for_several_later_finds_in_it_what_it_lacks() {
+    let mut site = Site::new(true);
+    site.relay.devices.push("site-c/other".parse().unwrap());
+    let mut devices = [PUMP, "site-c/other", FAN].map(Device::new);
+    let first = site.commit(&START);
+    devices[2].say(first);
+    site.says(&devices[2]);
+    let base = site.commit(&[("specs/site-a/pump-07/notes", "the same")]);
+    for device in &mut devices[..2] {
+        device.say(base);
+        site.says(device);
+    }
+    site.passes();
+    let mut store = PackStore::open(&site.dir.path().join("store")).unwrap();
+    let generation = {
+        let mut quarantine = store.quarantine(&Generation::default()).unwrap();
+        site.link.list().unwrap();
+        site.link.fetch(Want::Tip { tip: base, have: None, device: &devices[2].id }, &mut *quarantine).unwrap();
+        quarantine.promote(base, &devices[2].id).unwrap()
+    };
+    let tip = site.commit(&[("specs/site-b/fan-01/notes", "the same")]);
+    site.passes();
+    let shared = format!("_{}-{}.bundle", tip.short(), base.short());
+    assert_eq!(site.bundles(), [shared.clone(), "fan-01.bundle".into()]);
+    // It took what it was given before, and has what the others have.
+    devices[2].is_heard();
+    devices[2].say(base);
+    site.says(&devices[2]);
+    assert_eq!(site.passes(), [["fan-01.ack"], ["fan-01.bundle"]]);
+    assert_eq!(site.bundles(), std::slice::from_ref(&shared));
+    let file = site.kept(&format!("to-device/{shared}"));
+    let quarantine = taken(&mut store, &file, &generation);
+    Reads::of(&*quarantine, tip, &devices[2].id).unwrap().whole().unwrap();
+    drop(quarantine);
+    // One that is carried for from now on has it made anew.
+    let mut new = Device::new("site-d/new");
+    site.relay.devices.push(new.id.clone());
+    new.say(base);
+    site.says(&new);
+    assert_eq!(site.passes()[0], ["new.ack".to_owned(), shared]);
 }
 
 #[test]
