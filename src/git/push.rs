@@ -41,9 +41,9 @@ pub fn send(stream: impl Read + Write, update: &Update<'_>, pack: &[u8]) -> Resu
         return if hub.value == Some(update.new) { Ok(()) } else { Err(moved(update)) };
     }
     let mut request = Request::default();
-    request.line(command(update, &hub))?.flush();
+    request.line(command(update, &hub))?.flush().raw(pack);
     // A hub that refuses early stops listening; what it says of it counts more than the write that failed.
-    let sent = packets.send(request.bytes()).and_then(|()| packets.send(pack));
+    let sent = packets.send(request.bytes());
     let mut words = Words::default();
     let report = if hub.side_band {
         packets.side_band(&mut words, |mut band| {
@@ -113,7 +113,7 @@ fn command(update: &Update<'_>, hub: &Advertisement) -> String {
             line.push_str(capability);
         }
     }
-    line + " agent=giter-edge/" + env!("CARGO_PKG_VERSION")
+    line
 }
 
 /// What became of a push.
@@ -254,9 +254,9 @@ mod tests {
     #[test]
     fn a_command_asks_for_no_more_than_the_hub_has() {
         let line = command(&Update { old: None, ..update() }, &Advertisement::default());
-        assert!(line.starts_with(&format!("{} {} {NAME}\0report-status agent=", oid(0), oid(2))), "{line}");
+        assert_eq!(line, format!("{} {} {NAME}\0report-status", oid(0), oid(2)));
         let line = command(&update(), &Advertisement { side_band: true, quiet: true, value: None });
-        assert!(line.contains("\0report-status side-band-64k quiet agent="), "{line}");
+        assert!(line.ends_with("\0report-status side-band-64k quiet"), "{line}");
     }
 
     #[test]
