@@ -152,20 +152,28 @@ impl<C: Connector> Remote<C> {
     fn list_with(&mut self, version: Version2) -> Result<Listing> {
         let began = Instant::now();
         let mut hub = UploadPack::new(self.connector.connect(Service::UploadPack, version)?, self.filters);
-        let listed = hub.list([&self.branch_ref, &self.status_ref]).and_then(|([branch, status], head)| match branch {
-            Some(branch) => Ok((Listing { branch, status }, head)),
-            None if hub.is_empty()? => Err(Error::new(Reason::RepositoryEmpty, "the repository has no commits")
-                .hint(format!("push a first commit to `{}`", self.branch))),
-            None => Err(Error::new(Reason::BranchNotFound, format!("the repository has no branch `{}`", self.branch))
-                .hint("set `link.branch`, or push that branch")),
-        });
-        match listed {
-            Ok((listing, head)) => {
-                let follows_head = head.is_some_and(|head| head.target == self.branch_ref);
+        match self.look(&mut hub) {
+            Ok((listing, follows_head)) => {
                 self.conversation = Some(Conversation { hub, began, follows_head, listing, is_resting: false });
                 Ok(listing)
             }
             Err(error) => Err(hub.into_stream().explain(error)),
+        }
+    }
+
+    /// What there is to list, and whether `HEAD` leads to the branch. It does nearly everywhere, so the branch is asked for
+    /// by its own name only where it does not.
+    fn look(&self, hub: &mut UploadPack<C::Stream>) -> Result<(Listing, bool)> {
+        let ([status], head) = hub.list([&self.status_ref])?;
+        if let Some(head) = head.filter(|head| head.target == self.branch_ref) {
+            return Ok((Listing { branch: head.value, status }, true));
+        }
+        match hub.list([&self.branch_ref])?.0 {
+            [Some(branch)] => Ok((Listing { branch, status }, false)),
+            [None] if hub.is_empty()? => Err(Error::new(Reason::RepositoryEmpty, "the repository has no commits")
+                .hint(format!("push a first commit to `{}`", self.branch))),
+            [None] => Err(Error::new(Reason::BranchNotFound, format!("the repository has no branch `{}`", self.branch))
+                .hint("set `link.branch`, or push that branch")),
         }
     }
 
