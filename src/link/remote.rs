@@ -26,7 +26,7 @@ use crate::{
     api::{Error, Oid, Reason, Result, ledger::HubTraits, limits},
     git::{
         fetch::{self, UploadPack},
-        pack, push,
+        push,
     },
     reconcile::ports::{Heard, Link, Listing, NewObject, Quarantine, Want},
 };
@@ -56,6 +56,8 @@ pub struct Remote<C: Connector> {
     filters: Option<usize>,
     conversation: Option<Conversation<C::Stream>>,
     watch: Watch<C::Stream>,
+    /// The objects of the status that was published last, its commit at the end: the hub has them.
+    published: Vec<NewObject>,
     /// Where the branch stands, and where it stood at the listing before.
     stands: Option<Oid>,
     stood: Option<Oid>,
@@ -93,6 +95,7 @@ impl<C: Connector> Remote<C> {
             filters: Some(usize::MAX),
             conversation: None,
             watch: Watch::default(),
+            published: Vec::new(),
             stands: None,
             stood: None,
         }
@@ -172,8 +175,10 @@ impl<C: Connector> Remote<C> {
             [Some(branch)] => Ok((Listing { branch, status }, false)),
             [None] if hub.is_empty()? => Err(Error::new(Reason::RepositoryEmpty, "the repository has no commits")
                 .hint(format!("push a first commit to `{}`", self.branch))),
-            [None] => Err(Error::new(Reason::BranchNotFound, format!("the repository has no branch `{}`", self.branch))
-                .hint("set `link.branch`, or push that branch")),
+            [None] => {
+                Err(Error::new(Reason::BranchNotFound, format!("the repository has no branch `{}`", self.branch))
+                    .hint("set `link.branch`, or push that branch"))
+            }
         }
     }
 
@@ -238,11 +243,13 @@ impl<C: Connector> Link for Remote<C> {
 
     /// What goes wrong puts an end to what is known of the status ref, and so to the conversation.
     fn publish(&mut self, old: Option<Oid>, new: Oid, objects: &[NewObject]) -> Result<()> {
-        let pack = pack::write(objects)?;
         let mut stream = self.connector.connect(Service::ReceivePack, Version2::Unsaid)?;
-        match push::send(&mut stream, &push::Update { name: &self.status_ref, old, new }, &pack) {
+        let bases = std::mem::take(&mut self.published);
+        let bases = if bases.last().map(|last| last.id) == old { &*bases } else { &[] };
+        match push::send(&mut stream, &push::Update { name: &self.status_ref, old, new }, objects, bases) {
             Ok(()) => {
                 stream.close();
+                self.published = objects.to_vec();
                 if let Some(conversation) = &mut self.conversation {
                     conversation.listing.status = Some(new);
                 }
