@@ -168,11 +168,11 @@ pub const FLOOR_BYTES: usize = 64 << 10;
 pub const STATUS_BYTES: usize = 256 << 10;
 /// Largest file of a status, in bytes: YAML takes about four times those of the compact form.
 pub const STATUS_FILE_BYTES: usize = 8 * STATUS_BYTES;
-/// Bytes that count for the push of a status beside its pack: git's command, and what SSH takes to carry both. An estimate, without
-/// what the hub sends and without TCP/IP.
-pub const PUSH_OVERHEAD: u64 = 600;
+/// Bytes that count for the push of a status beside its pack: what git, SSH and TCP/IP take in both directions, on a connection
+/// that is there, at a hub that shows the device its own refs. Measured (1,900), and rounded up.
+pub const PUSH_OVERHEAD: u64 = 2_000;
 /// The least that statuses may be given for a day, in bytes: about one of them.
-pub const LEAST_BUDGET: u64 = 2_000;
+pub const LEAST_BUDGET: u64 = 3_000;
 /// The part of a day's bytes for statuses that can be in hand at once, as one over this: the rest comes in over the day.
 pub const BUDGET_IN_HAND: u64 = 2;
 /// The part of what can be in hand that heartbeats leave, as one over this.

@@ -1,8 +1,8 @@
 //! The fetching side of git's protocol, version 2 alone (gitprotocol-v2(5)), over a pair of byte streams.
 //!
 //! ```text
-//! ls-refs, HEAD and two names -->
-//!                    <-- version 2 and capabilities, the names' values, where HEAD leads
+//! ls-refs, HEAD and a name -->
+//!                    <-- version 2 and capabilities, their values, where HEAD leads
 //! fetch, want, have, filter, done -->
 //!                    <-- a pack, on a side band
 //! ```

@@ -1,5 +1,5 @@
-//! Packs that go out, in git's pack format version 2 (gitformat-pack(5)): objects as they are; in a bundle, where each byte
-//! is carried, as deltas too, on what the other side has. And how one that was written here is read again.
+//! Packs that go out, in git's pack format version 2 (gitformat-pack(5)): objects as they are; in a bundle and in a push,
+//! where each byte counts, as deltas too, on what the other side has. And how one that was written here is read again.
 //!
 //! ```text
 //! "PACK" 2 count | kind and size, zlib | kind and size, base, zlib | ... | SHA-1 over all before it
@@ -42,11 +42,21 @@ pub fn id_of(kind: ObjectKind, data: &[u8]) -> Result<Oid> {
 ///
 /// `Bug` if there are more than 2^32 of them.
 pub fn write(objects: &[NewObject]) -> Result<Vec<u8>> {
-    let mut pack = Vec::new();
-    Stream::new(objects.len(), objects.iter().map(|new| Ok(&new.object)))?
-        .read_to_end(&mut pack)
-        .map_err(|e| unwrap(e, |e| Error::new(Reason::Bug, "cannot write a pack").caused_by(e)))?;
-    Ok(pack)
+    whole(Stream::new(objects.len(), objects.iter().map(|new| Ok(&new.object)))?)
+}
+
+/// A thin pack of the given objects, for who has the `bases`: each as a delta on the last base of its kind, where that is
+/// shorter.
+///
+/// # Errors
+///
+/// Those of [`write()`].
+pub fn write_on(bases: &[NewObject], objects: &[NewObject]) -> Result<Vec<u8>> {
+    let tight = objects.iter().map(|NewObject { object, .. }| {
+        let base = bases.iter().rev().find(|base| base.object.kind == object.kind);
+        Ok(Tight { object: object.clone(), base: base.map(|base| (base.id, base.object.clone())) })
+    });
+    whole(Stream::tight(objects.len(), tight)?)
 }
 
 /// How many bytes a whole pack of the given objects has, which is not kept.
@@ -58,6 +68,14 @@ pub fn size(objects: &[NewObject]) -> Result<u64> {
     let mut pack = Stream::new(objects.len(), objects.iter().map(|new| Ok(&new.object)))?;
     io::copy(&mut pack, &mut io::sink())
         .map_err(|e| unwrap(e, |e| Error::new(Reason::Bug, "cannot write a pack").caused_by(e)))
+}
+
+fn whole(mut stream: impl Read) -> Result<Vec<u8>> {
+    let mut pack = Vec::new();
+    stream
+        .read_to_end(&mut pack)
+        .map_err(|e| unwrap(e, |e| Error::new(Reason::Bug, "cannot write a pack").caused_by(e)))?;
+    Ok(pack)
 }
 
 /// Reads a pack that [`write()`] wrote, of at most `limit` bytes once it is inflated.
@@ -329,6 +347,8 @@ fn broken(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use super::*;
 
     fn blob(data: &[u8]) -> NewObject {
@@ -354,6 +374,14 @@ mod tests {
     fn a_small_pack_is_small() {
         let objects: Vec<_> = (0..4u8).map(|n| blob(&[b'a' + n; 150])).collect();
         assert!(write(&objects).unwrap().len() < 200);
+    }
+
+    #[test]
+    fn what_hardly_changed_is_short_for_who_has_it() {
+        let [old, new] = ["old", "new"].map(|word| blob(format!("{:0256x}{word}", 7u128.pow(40)).as_bytes()));
+        let (whole, thin) = (write(slice::from_ref(&new)).unwrap(), write_on(&[old], slice::from_ref(&new)).unwrap());
+        assert_eq!(write_on(&[], &[new]).unwrap().len(), whole.len());
+        assert!(thin.len() < whole.len(), "{} and {}", thin.len(), whole.len());
     }
 
     #[test]

@@ -12,8 +12,14 @@
 
 use std::io::{Read, Write};
 
-use super::wire::{Packets, Request, Words, malformed, split_oid};
-use crate::api::{Error, Oid, Reason, Result, limits};
+use super::{
+    pack,
+    wire::{Packets, Request, Words, malformed, split_oid},
+};
+use crate::{
+    api::{Error, Oid, Reason, Result, limits},
+    reconcile::ports::NewObject,
+};
 
 /// One ref's move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,24 +32,26 @@ pub struct Update<'a> {
     pub new: Oid,
 }
 
-/// Moves a ref over a stream to `git-receive-pack` on which nothing was said yet, and sends the pack that this needs.
-/// A ref that is at `new` already is left there.
+/// Moves a ref over a stream to `git-receive-pack` on which nothing was said yet, and sends the objects that this needs,
+/// in a pack: as deltas on the `bases`, which come with the ref's old value, where the hub takes them. A ref that is at
+/// `new` already is left there.
 ///
 /// # Errors
 ///
 /// `StatusRefMoved` if the ref is elsewhere; `PushRejected` with the hub's words; `ProtocolError`, `HubUnreachable`;
 /// those of the stream.
-pub fn send(stream: impl Read + Write, update: &Update<'_>, pack: &[u8]) -> Result<()> {
+pub fn send(stream: impl Read + Write, update: &Update<'_>, objects: &[NewObject], bases: &[NewObject]) -> Result<()> {
     let mut packets = Packets::new(stream);
     let hub = Advertisement::read(&mut packets, update.name)?;
     if hub.value.is_some() && hub.value != update.old {
         packets.send(Request::default().flush().bytes())?;
         return if hub.value == Some(update.new) { Ok(()) } else { Err(moved(update)) };
     }
+    let pack = pack::write_on(if hub.takes_thin { bases } else { &[] }, objects)?;
     let mut request = Request::default();
-    request.line(command(update, &hub))?.flush();
+    request.line(command(update, &hub))?.flush().raw(&pack);
     // A hub that refuses early stops listening; what it says of it counts more than the write that failed.
-    let sent = packets.send(request.bytes()).and_then(|()| packets.send(pack));
+    let sent = packets.send(request.bytes());
     let mut words = Words::default();
     let report = if hub.side_band {
         packets.side_band(&mut words, |mut band| {
@@ -68,6 +76,8 @@ struct Advertisement {
     value: Option<Oid>,
     side_band: bool,
     quiet: bool,
+    /// Whether a pack may have deltas on objects that are not in it.
+    takes_thin: bool,
 }
 
 impl Advertisement {
@@ -101,6 +111,7 @@ impl Advertisement {
         }
         self.side_band = has(b"side-band-64k");
         self.quiet = has(b"quiet");
+        self.takes_thin = !has(b"no-thin");
         Ok(())
     }
 }
@@ -113,7 +124,7 @@ fn command(update: &Update<'_>, hub: &Advertisement) -> String {
             line.push_str(capability);
         }
     }
-    line + " agent=giter-edge/" + env!("CARGO_PKG_VERSION")
+    line
 }
 
 /// What became of a push.
@@ -236,9 +247,9 @@ mod tests {
         let own = format!("{} {NAME}\n", oid(1));
         let hub =
             advertised(&[&first, &format!("{} .have", oid(3)), &format!("{} {NAME}-b", oid(4)), &own, ""]).unwrap();
-        assert_eq!((hub.value, hub.side_band, hub.quiet), (Some(oid(1)), true, true));
-        let hub = advertised(&[&format!("{} capabilities^{{}}\0report-status", oid(0)), ""]).unwrap();
-        assert_eq!((hub.value, hub.side_band, hub.quiet), (None, false, false));
+        assert_eq!((hub.value, hub.side_band, hub.quiet, hub.takes_thin), (Some(oid(1)), true, true, true));
+        let hub = advertised(&[&format!("{} capabilities^{{}}\0report-status no-thin", oid(0)), ""]).unwrap();
+        assert_eq!((hub.value, hub.side_band, hub.quiet, hub.takes_thin), (None, false, false, false));
     }
 
     #[test]
@@ -254,9 +265,9 @@ mod tests {
     #[test]
     fn a_command_asks_for_no_more_than_the_hub_has() {
         let line = command(&Update { old: None, ..update() }, &Advertisement::default());
-        assert!(line.starts_with(&format!("{} {} {NAME}\0report-status agent=", oid(0), oid(2))), "{line}");
-        let line = command(&update(), &Advertisement { side_band: true, quiet: true, value: None });
-        assert!(line.contains("\0report-status side-band-64k quiet agent="), "{line}");
+        assert_eq!(line, format!("{} {} {NAME}\0report-status", oid(0), oid(2)));
+        let line = command(&update(), &Advertisement { side_band: true, quiet: true, ..Advertisement::default() });
+        assert!(line.ends_with("\0report-status side-band-64k quiet"), "{line}");
     }
 
     #[test]

@@ -167,6 +167,12 @@ impl Request {
         self
     }
 
+    /// Adds bytes that are no packets: the pack that follows a push's commands.
+    pub(super) fn raw(&mut self, bytes: &[u8]) -> &mut Self {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
     /// The bytes.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.0

@@ -28,7 +28,7 @@ use crate::{
     api::{Error, Oid, Reason, Result, ledger::HubTraits, limits},
     git::{
         fetch::{self, UploadPack},
-        pack, push,
+        push,
     },
     reconcile::ports::{Heard, Link, Listing, NewObject, Quarantine, Upstream, Want},
 };
@@ -60,6 +60,8 @@ pub struct Remote<C: Connector> {
     watch: Watch<C::Stream>,
     /// Where the branch was listed last, unless that failed.
     listed: Option<Oid>,
+    /// The objects of the status that was published last, its commit at the end: the hub has them.
+    published: Vec<NewObject>,
     /// Where the branch stands, and where it stood at the listing before.
     stands: Option<Oid>,
     stood: Option<Oid>,
@@ -102,6 +104,7 @@ impl<C: Connector> Remote<C> {
             conversation: None,
             watch: Watch::default(),
             listed: None,
+            published: Vec::new(),
             stands: None,
             stood: None,
         }
@@ -161,16 +164,8 @@ impl<C: Connector> Remote<C> {
     fn list_with(&mut self, version: Version2) -> Result<Listing> {
         let began = Instant::now();
         let mut hub = UploadPack::new(self.connector.connect(Service::UploadPack, version)?, self.filters);
-        let listed = hub.list([&self.branch_ref, &self.status_ref]).and_then(|([branch, status], head)| match branch {
-            Some(branch) => Ok((Listing { branch, status }, head)),
-            None if hub.is_empty()? => Err(Error::new(Reason::RepositoryEmpty, "the repository has no commits")
-                .hint(format!("push a first commit to `{}`", self.branch))),
-            None => Err(Error::new(Reason::BranchNotFound, format!("the repository has no branch `{}`", self.branch))
-                .hint("set `link.branch`, or push that branch")),
-        });
-        match listed {
-            Ok((listing, head)) => {
-                let follows_head = head.is_some_and(|head| head.target == self.branch_ref);
+        match self.look(&mut hub) {
+            Ok((listing, follows_head)) => {
                 self.conversation = Some(Conversation {
                     hub,
                     began,
@@ -183,6 +178,24 @@ impl<C: Connector> Remote<C> {
                 Ok(listing)
             }
             Err(error) => Err(hub.into_stream().explain(error)),
+        }
+    }
+
+    /// What there is to list, and whether `HEAD` leads to the branch. It does nearly everywhere, so the branch is asked for
+    /// by its own name only where it does not.
+    fn look(&self, hub: &mut UploadPack<C::Stream>) -> Result<(Listing, bool)> {
+        let ([status], head) = hub.list([&self.status_ref])?;
+        if let Some(head) = head.filter(|head| head.target == self.branch_ref) {
+            return Ok((Listing { branch: head.value, status }, true));
+        }
+        match hub.list([&self.branch_ref])?.0 {
+            [Some(branch)] => Ok((Listing { branch, status }, false)),
+            [None] if hub.is_empty()? => Err(Error::new(Reason::RepositoryEmpty, "the repository has no commits")
+                .hint(format!("push a first commit to `{}`", self.branch))),
+            [None] => {
+                Err(Error::new(Reason::BranchNotFound, format!("the repository has no branch `{}`", self.branch))
+                    .hint("set `link.branch`, or push that branch"))
+            }
         }
     }
 
@@ -232,10 +245,9 @@ impl<C: Connector> Remote<C> {
     }
 
     /// Moves a ref. What goes wrong puts an end to what is known of refs, and so to the conversation.
-    fn send(&mut self, name: &str, old: Option<Oid>, new: Oid, objects: &[NewObject]) -> Result<()> {
-        let pack = pack::write(objects)?;
+    fn send(&mut self, update: &push::Update<'_>, objects: &[NewObject], bases: &[NewObject]) -> Result<()> {
         let mut stream = self.connector.connect(Service::ReceivePack, Version2::Unsaid)?;
-        match push::send(&mut stream, &push::Update { name, old, new }, &pack) {
+        match push::send(&mut stream, update, objects, bases) {
             Ok(()) => {
                 stream.close();
                 Ok(())
@@ -286,7 +298,10 @@ impl<C: Connector> Link for Remote<C> {
     }
 
     fn publish(&mut self, old: Option<Oid>, new: Oid, objects: &[NewObject]) -> Result<()> {
-        self.send(&self.status_ref.clone(), old, new, objects)?;
+        let bases = std::mem::take(&mut self.published);
+        let bases = if bases.last().map(|last| last.id) == old { &*bases } else { &[] };
+        self.send(&push::Update { name: &self.status_ref.clone(), old, new }, objects, bases)?;
+        self.published = objects.to_vec();
         if let Some(conversation) = &mut self.conversation {
             conversation.listing.status = Some(new);
         }
@@ -375,7 +390,7 @@ impl<C: Connector> Upstream for Remote<C> {
     }
 
     fn push(&mut self, name: &str, old: Option<Oid>, new: Oid, objects: &[NewObject]) -> Result<()> {
-        self.send(name, old, new, objects)?;
+        self.send(&push::Update { name, old, new }, objects, &[])?;
         if let Some(conversation) = &mut self.conversation {
             conversation.others.insert(name.to_owned(), Some(new));
         }

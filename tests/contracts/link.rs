@@ -33,6 +33,7 @@ pub(crate) fn check<H: Hub, S: Store>(hub: &mut dyn FnMut() -> H, store: &mut dy
     check_carried(hub, store);
     what_is_not_there_is_said(&mut hub());
     a_status_is_published_by_compare_and_swap(&mut hub());
+    statuses_that_follow_each_other_on_one_link_arrive_whole(&mut hub(), &mut store());
 }
 
 /// Holds a link to as much of its contract as a stick can keep. A stick cannot say of a hub that it is empty or has no such
@@ -190,6 +191,22 @@ fn a_status_is_published_by_compare_and_swap(hub: &mut dyn Hub) {
     assert_eq!(hub.status(), Some(first[2].id));
     publish(hub, Some(first[2].id), &second).unwrap();
     assert_eq!(hub.status(), Some(second[2].id));
+}
+
+fn statuses_that_follow_each_other_on_one_link_arrive_whole(hub: &mut dyn Hub, store: &mut dyn Store) {
+    hub.commit("main", &[("exchange.yaml", "one")]);
+    let (mut link, mut last) = (hub.link(), None);
+    for number in 0..3 {
+        link.list().unwrap();
+        let said = format!("{number}: {}", "much that does not change ".repeat(20));
+        let objects = snapshot(said.as_bytes(), last.as_slice());
+        link.publish(last, objects[2].id, &objects).unwrap();
+        last = Some(objects[2].id);
+        let mut quarantine = store.quarantine(&Generation::default()).unwrap();
+        link.fetch(Want::Whole(objects[2].id), &mut *quarantine).unwrap();
+        assert_eq!(read(&*quarantine, objects[2].id), [said]);
+    }
+    assert_eq!(hub.status(), last);
 }
 
 fn a_status_is_fetched_by_its_name(hub: &mut dyn Hub, store: &mut dyn Store) {

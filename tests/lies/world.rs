@@ -108,7 +108,7 @@ impl World {
             packet(&mut reply, greeting.as_bytes());
         }
         reply.extend(FLUSH);
-        packet(&mut reply, format!("{tip} refs/heads/main\n").as_bytes());
+        packet(&mut reply, format!("{tip} HEAD symref-target:refs/heads/main\n").as_bytes());
         if let Some(status) = self.status_ref() {
             packet(&mut reply, format!("{status} {}\n", self.status_name()).as_bytes());
         }

@@ -262,7 +262,7 @@ fn waited(run: &mut Run) -> Option<String> {
 #[test]
 fn a_budget_holds_over_faults_and_restarts() {
     every_fault(|run| {
-        run.budget = Some(6_000);
+        run.budget = Some(12_000);
         quiet(run);
         change(run, 0);
         change(run, 1);
@@ -274,7 +274,7 @@ fn a_budget_holds_over_faults_and_restarts() {
 #[test]
 fn a_budget_is_kept_and_what_it_holds_back_is_told_later() {
     in_peace(|run| {
-        run.budget = Some(64_000);
+        run.budget = Some(128_000);
         quiet(run);
         let told = (0..60).filter(|at| matches!(change(run, *at).published, Published::Pushed(_))).count();
         assert!((10..30).contains(&told), "half a day's bytes, but for the reserve, are {told} statuses");

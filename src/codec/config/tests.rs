@@ -84,8 +84,8 @@ fn a_connection_is_held_where_the_next_poll_is_near() {
 #[test]
 fn a_budget_is_a_size() {
     let of = |text: &str| from(SMALLEST, &[("GITERD_STATUS_BUDGET", text)]).unwrap().status.budget;
-    let sizes = ["0", "2000B", "64kB", "64 KiB", "1MB", "2MiB"].map(of);
-    assert_eq!(sizes, [None, Some(2_000), Some(64_000), Some(65_536), Some(1_000_000), Some(2_097_152)]);
+    let sizes = ["0", "3000B", "64kB", "64 KiB", "1MB", "2MiB"].map(of);
+    assert_eq!(sizes, [None, Some(3_000), Some(64_000), Some(65_536), Some(1_000_000), Some(2_097_152)]);
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn what_is_wrong_is_named_with_its_place() {
     assert!(with("branch = \"../x\"\n").contains("not a branch name"));
     assert!(with("[status]\nprefix = \"refs/heads/x\"\n").contains("outside refs/heads/"));
     for budget in
-        ["64", "kB", "-1kB", "64 kb", "1.5MB", "0kB", "1999B", "99999999999999999999B", "18446744073709551615MB"]
+        ["64", "kB", "-1kB", "64 kb", "1.5MB", "0kB", "2999B", "99999999999999999999B", "18446744073709551615MB"]
     {
         let refused = with(&format!("[status]\nbudget = \"{budget}\"\n"));
         assert!(refused.starts_with("giterd.toml:5:1: status.budget: "), "{refused}");

@@ -2,16 +2,20 @@
 //!
 //! ```text
 //! socket --inbound--> Runner --channels--> ahead --> read
-//! socket <----------- Runner <--channels------------ write
+//! socket <-outbound-- Runner <--channels------------ write
 //! ```
 //!
 //! Nothing here waits longer than its deadline. The state machine takes no more input while a channel's data lies unread,
-//! so what comes on any of them is put aside, within [`limits::SSH_AHEAD_BYTES`] for each. What goes wrong with the
-//! connection ends it for all of them.
+//! so what comes on any of them is put aside, within [`limits::SSH_AHEAD_BYTES`] for each. What it has to send is gathered
+//! until nothing is left but to wait, since each segment costs more than what most of them carry. What goes wrong with
+//! the connection ends it for all of them.
 
 use std::{io, os::fd::OwnedFd};
 
-use sunset::{ChanData, ChanHandle, CliEvent, CliSessionExit, Client, Event, Runner, config::MAX_CHANNELS};
+use sunset::{
+    ChanData, ChanHandle, CliEvent, CliSessionExit, Client, Event, Runner,
+    config::{DEFAULT_WINDOW, MAX_CHANNELS},
+};
 
 use super::{
     Place,
@@ -24,6 +28,10 @@ use crate::{
     link::{Cancel, patience::Deadline},
 };
 
+/// How much may wait to be sent before more is written: some segments.
+const OUTBOUND_BYTES: usize = 4096;
+/// How much of a channel's window the hub may use up before it is told of room by itself, and not with the next words.
+const WINDOW_USED: usize = DEFAULT_WINDOW / 4 * 3;
 /// How often a hub that sends without end is listened to before anything else is done.
 const TURNS_UNASKED: usize = 64;
 
@@ -33,6 +41,10 @@ pub(super) struct Session {
     runner: Runner<'static, Client>,
     door: Door,
     inbound: Inbound,
+    /// What the socket has not taken yet.
+    outbound: Vec<u8>,
+    /// Whether the hub waits for some of that.
+    is_due: bool,
     /// In the order of the state machine's slots, of which it has [`MAX_CHANNELS`], each for good.
     channels: Vec<Channel>,
     /// The status of a program that has ended, until it is known by its closing channel which.
@@ -45,10 +57,15 @@ pub(super) struct Session {
 pub(super) struct ChannelId(usize);
 
 /// A program at the hub.
-#[derive(Default)]
 struct Channel {
-    /// `None` once nobody listens to it any more.
-    handle: Option<ChanHandle>,
+    handle: ChanHandle,
+    /// Whether nobody listens to it any more.
+    is_left: bool,
+    /// Whether the hub has closed it.
+    is_closed: bool,
+    /// How much of its window is used up, and for how much of that there is new room in what is to be sent.
+    used: usize,
+    renewed: usize,
     /// The command, until it was sent.
     command: Option<String>,
     /// What the program wrote, and was not read yet.
@@ -80,6 +97,8 @@ impl Session {
             runner: Runner::new_client_owned(),
             door,
             inbound: Inbound::default(),
+            outbound: Vec::new(),
+            is_due: false,
             channels: Vec::new(),
             exit: None,
             is_broken: false,
@@ -92,20 +111,20 @@ impl Session {
         Ok((session, channel))
     }
 
-    /// Starts a command beside those that run.
+    /// Starts a command beside those that run. What asks for it goes with what is said next, or before the next wait.
     pub(super) fn run(&mut self, command: &str, deadline: Deadline) -> Result<ChannelId> {
         let id = ChannelId(self.channels.len());
         let handle = self.runner.open_client_session().map_err(broken)?;
-        self.channels.push(Channel { handle: Some(handle), command: Some(command.to_owned()), ..Channel::default() });
-        while let Channel { handle: Some(handle), command: Some(_), .. } = self.channel(id) {
+        self.channels.push(Channel::new(handle, command));
+        while let Channel { handle, command: Some(_), .. } = self.channel(id) {
             // A channel that is not open has room for nothing, one that was refused has not even that.
             let room = self.runner.write_channel_ready(handle, ChanData::Normal).map_err(broken)?;
             if self.door.stage() == Stage::Inside && room.is_none() {
                 return Err(ended("the hub opens no channel for this device"));
             }
+            self.is_due = true;
             self.turn(deadline)?;
         }
-        self.flush(id, deadline)?;
         Ok(id)
     }
 
@@ -129,11 +148,9 @@ impl Session {
 
     /// Reads what the program has written, without waiting for it: `None` if that is nothing, 0 bytes at its end.
     pub(super) fn try_read(&mut self, id: ChannelId, into: &mut [u8]) -> Result<Option<usize>> {
-        for _ in 0..TURNS_UNASKED {
-            if !self.advance()? {
-                break;
-            }
-        }
+        let mut turns = 0..TURNS_UNASKED;
+        while turns.next().is_some() && self.step(Self::advance)? {}
+        self.step(Self::send)?;
         match self.take(id, into) {
             0 if !self.is_over(id) => Ok(None),
             count => Ok(Some(count)),
@@ -146,7 +163,8 @@ impl Session {
             if self.is_over(id) {
                 return Err(ended("the hub stopped listening"));
             }
-            let Some(handle) = &self.channels[id.0].handle else { return Err(ended("there is no channel")) };
+            let (handle, now) = (&self.channels[id.0].handle, self.outbound.len() < OUTBOUND_BYTES);
+            let bytes = if now { bytes } else { &[] };
             match self.runner.write_channel(handle, ChanData::Normal, bytes).map_err(broken)? {
                 0 => self.turn(deadline)?,
                 count => return Ok(count),
@@ -156,7 +174,8 @@ impl Session {
 
     /// Sends what was written.
     pub(super) fn flush(&mut self, id: ChannelId, deadline: Deadline) -> Result<()> {
-        while self.runner.is_output_pending() && !self.is_over(id) {
+        while (self.runner.is_output_pending() || !self.outbound.is_empty()) && !self.is_over(id) {
+            self.is_due = true;
             self.turn(deadline)?;
         }
         Ok(())
@@ -175,11 +194,8 @@ impl Session {
 
     /// Has done with the program. What it still says is thrown away.
     pub(super) fn leave(&mut self, id: ChannelId) {
-        let Channel { handle, .. } = std::mem::take(&mut self.channels[id.0]);
-        if let Some(handle) = handle {
-            // It fails only for a channel that was never opened, whose slot is then lost with it.
-            let _ = self.runner.channel_done(handle);
-        }
+        self.channels[id.0].is_left = true;
+        self.channels[id.0].ahead = Vec::new();
     }
 
     /// Puts an end to the connection, for every channel.
@@ -189,7 +205,7 @@ impl Session {
 
     /// Whether nobody listens to another channel than this.
     pub(super) fn is_alone(&self, id: ChannelId) -> bool {
-        self.channels.iter().enumerate().all(|(at, channel)| at == id.0 || channel.handle.is_none())
+        self.channels.iter().enumerate().all(|(at, channel)| at == id.0 || channel.is_left)
     }
 
     fn channel(&self, id: ChannelId) -> &Channel {
@@ -210,44 +226,60 @@ impl Session {
 
     /// Whether the program writes no more.
     fn is_over(&self, id: ChannelId) -> bool {
-        let handle = self.channel(id).handle.as_ref();
-        self.is_gone() || handle.is_none_or(|handle| self.runner.is_channel_eof(handle))
+        self.is_gone() || self.runner.is_channel_eof(&self.channel(id).handle)
     }
 
     fn is_closed(&self, id: ChannelId) -> bool {
-        let handle = self.channel(id).handle.as_ref();
-        self.is_gone() || handle.is_none_or(|handle| self.runner.is_channel_closed(handle))
+        self.is_gone() || self.channel(id).is_closed
     }
 
     /// Does what can be done without waiting; if that is nothing, waits.
     fn turn(&mut self, deadline: Deadline) -> Result<()> {
-        if self.advance()? {
+        if self.step(Self::advance)? || self.step(Self::send)? {
             return Ok(());
         }
         let input = self.inbound.is_empty() && self.runner.is_input_ready();
-        let waited = self.socket.wait(input, self.runner.is_output_pending(), deadline);
+        // Until its first program begins, OpenSSH's server holds back what it says next until what it said last is
+        // acknowledged; after that, an acknowledgement can go with the next words.
+        let has_begun = self.channels.first().is_some_and(|channel| channel.command.is_none());
+        let acknowledged = self.socket.acknowledge(!has_begun);
+        let waited = acknowledged.and_then(|()| self.socket.wait(input, self.is_due, deadline));
         self.is_broken |= waited.is_err();
         waited
     }
 
-    /// Does what can be done without waiting; whether there was anything.
-    fn advance(&mut self) -> Result<bool> {
+    /// Does what can be done without waiting; whether there was anything. A connection that fails is gone.
+    fn step(&mut self, work: impl FnOnce(&mut Self) -> Result<bool>) -> Result<bool> {
         if self.is_broken {
             return Err(ended("the connection is gone"));
         }
-        let advanced = self.advance_whole();
-        self.is_broken |= advanced.is_err();
-        advanced
+        let done = work(self);
+        self.is_broken |= done.is_err();
+        done
     }
 
-    fn advance_whole(&mut self) -> Result<bool> {
+    /// Lets everything move on but what is to be sent; whether anything did.
+    fn advance(&mut self) -> Result<bool> {
+        let ends = self.ends();
         // The state machine works on what it took in before anybody looks at what has changed.
         let mut has_moved = self.receive()?;
         has_moved |= self.progress()?;
         self.assign_exit();
+        let has_gathered = self.gather();
+        // That the end of a program was heard can be said to the hub with the next words.
+        self.is_due |= has_gathered && self.ends() == ends;
+        has_moved |= has_gathered;
         has_moved |= self.put_aside()?;
-        has_moved |= self.send()?;
         Ok(has_moved)
+    }
+
+    /// How many ends the hub has made: of what a program writes, and of a channel.
+    fn ends(&self) -> usize {
+        let ends = |channel: &Channel| {
+            let has_said_all = self.runner.is_channel_eof(&channel.handle);
+            usize::from(has_said_all) + usize::from(channel.is_closed)
+        };
+        self.channels.iter().map(ends).sum()
     }
 
     /// Lets the state machine work, and answers what it asks; whether it asked. It has to come to rest before it is given
@@ -283,26 +315,36 @@ impl Session {
 
     /// The state machine does not say whose exit status came. A channel closes right behind it.
     fn assign_exit(&mut self) {
-        let runner = &self.runner;
-        let is_closed = |handle: &ChanHandle| runner.is_channel_closed(handle);
-        let closed =
-            |channel: &&mut Channel| channel.status.is_none() && channel.handle.as_ref().is_some_and(is_closed);
-        if self.exit.is_some()
-            && let Some(channel) = self.channels.iter_mut().find(closed)
-        {
+        let closed = |channel: &&mut Channel| !channel.is_closed && self.runner.is_channel_closed(&channel.handle);
+        for channel in self.channels.iter_mut().filter(closed) {
+            channel.is_closed = true;
             channel.status = self.exit.take();
         }
     }
 
-    /// Writes to the socket what it takes now; whether it took anything.
-    fn send(&mut self) -> Result<bool> {
+    /// Takes what is to be sent out of the state machine; whether there was anything.
+    fn gather(&mut self) -> bool {
         let bytes = self.runner.output_buf();
-        if bytes.is_empty() {
+        let count = bytes.len();
+        self.outbound.extend_from_slice(bytes);
+        self.runner.consume_output(count);
+        count > 0
+    }
+
+    /// Writes what is due to the socket, as much as it takes now; whether it took anything.
+    fn send(&mut self) -> Result<bool> {
+        if !self.is_due {
             return Ok(false);
         }
-        let Some(count) = self.socket.write(bytes)? else { return Ok(false) };
-        self.runner.consume_output(count);
-        Ok(true)
+        let Some(count) = self.socket.write(&self.outbound)? else { return Ok(false) };
+        self.outbound.drain(..count);
+        if self.outbound.is_empty() {
+            self.is_due = false;
+            for channel in &mut self.channels {
+                channel.used -= std::mem::take(&mut channel.renewed);
+            }
+        }
+        Ok(count > 0)
     }
 
     /// Gives the state machine what has come; whether it took anything, or the stream ended.
@@ -328,18 +370,38 @@ impl Session {
     /// Takes a channel's data out of the state machine; whether there was any.
     fn put_aside(&mut self) -> Result<bool> {
         let Some((slot, _, count)) = self.runner.read_channel_ready() else { return Ok(false) };
-        let channel = self.channels.get_mut(slot.0 as usize);
-        let Some(Channel { handle: Some(handle), ahead, words, .. }) = channel else { return Ok(false) };
+        let at = slot.0 as usize;
+        let Some(channel) = self.channels.get_mut(at) else { return Ok(false) };
         let mut bytes = vec![0; count];
-        let (count, data) = self.runner.read_channel_either(handle, &mut bytes).map_err(broken)?;
-        match data {
-            ChanData::Normal if ahead.len() + count > limits::SSH_AHEAD_BYTES => {
-                return Err(Error::new(Reason::ProtocolError, "the hub talks without listening"));
-            }
-            ChanData::Normal => ahead.extend_from_slice(&bytes[..count]),
-            ChanData::Stderr => words.add(&bytes[..count]),
+        let (count, data) = self.runner.read_channel_either(&channel.handle, &mut bytes).map_err(broken)?;
+        channel.take_in(data, &bytes[..count])?;
+        self.is_due |= channel.used >= WINDOW_USED;
+        // What the state machine says of it is that there is room again.
+        if self.gather() {
+            self.channels[at].renewed = self.channels[at].used;
         }
         Ok(count > 0)
+    }
+}
+
+impl Channel {
+    fn new(handle: ChanHandle, command: &str) -> Self {
+        let (command, ahead, words) = (Some(command.to_owned()), Vec::new(), Words::default());
+        Self { handle, is_left: false, is_closed: false, used: 0, renewed: 0, command, ahead, words, status: None }
+    }
+
+    /// Keeps what the program wrote, if anybody listens.
+    fn take_in(&mut self, data: ChanData, bytes: &[u8]) -> Result<()> {
+        self.used += bytes.len();
+        match data {
+            _ if self.is_left => {}
+            ChanData::Normal if self.ahead.len() + bytes.len() > limits::SSH_AHEAD_BYTES => {
+                return Err(Error::new(Reason::ProtocolError, "the hub talks without listening"));
+            }
+            ChanData::Normal => self.ahead.extend_from_slice(bytes),
+            ChanData::Stderr => self.words.add(bytes),
+        }
+        Ok(())
     }
 }
 

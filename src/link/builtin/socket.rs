@@ -65,6 +65,12 @@ impl Socket {
         unblocked(self.stream.write(bytes))
     }
 
+    /// Has the kernel acknowledge what comes at once, or with what is said next, for some time.
+    pub(super) fn acknowledge(&self, at_once: bool) -> Result<()> {
+        sockopt::set_tcp_quickack(&self.stream, at_once)
+            .map_err(|e| unreachable("the connection to the hub broke".into()).caused_by(io::Error::from(e)))
+    }
+
     /// Waits until something can be read, where that is wanted, or written, where that is.
     pub(super) fn wait(&self, input: bool, output: bool, deadline: Deadline) -> Result<()> {
         let mut flags = PollFlags::empty();
