@@ -22,7 +22,7 @@ use giter_edge::{
         pack::{self, Stream, Tight},
         reads::Reads,
         seed,
-        since::{New, since},
+        since::{New, since, since_for},
     },
     reconcile::ports::Objects,
 };
@@ -99,14 +99,7 @@ fn write_seed(target: &Target<'_>, objects: &dyn Objects, legs: &[&Leg], into: &
 fn followed(target: &Target<'_>, objects: &dyn Objects, floor: Oid, device: &DeviceId) -> Result<Vec<New>> {
     let commits = commits(target, floor)?;
     let had = Reads::of(objects, floor, device)?.whole()?;
-    let known: HashSet<Oid> = had.iter().map(|(id, _)| *id).collect();
-    let mut read = HashSet::new();
-    for &commit in &commits {
-        read.extend(Reads::of(objects, commit, device)?.whole()?.into_iter().map(|(id, _)| id));
-    }
-    let brought =
-        since(objects, floor, &commits)?.into_iter().filter(|new| read.contains(&new.id) && !known.contains(&new.id));
-    Ok(had.into_iter().map(whole).chain(brought).collect())
+    Ok(had.into_iter().map(whole).chain(since_for(objects, floor, &commits, device)?).collect())
 }
 
 fn whole((id, kind): (Oid, ObjectKind)) -> New {

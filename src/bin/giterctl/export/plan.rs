@@ -169,17 +169,12 @@ fn start(history: &mut Lineage<'_>, tip: Oid, from: From, says: Option<Oid>) -> 
         From::Statuses | From::Nothing => says,
         From::Base(base) => Some(base),
     };
-    let is_lost = matches!(from, From::Nothing);
-    Ok(match had {
-        Some(had) if had == tip && !is_lost => Start::There,
-        Some(had) if had != tip && history.holds(had)? => {
-            if is_lost {
-                Start::Lost(had)
-            } else {
-                Start::Base(had)
-            }
-        }
-        _ => Start::Nowhere,
+    let had = had.map(|had| history.holds(had).map(|holds| holds.then_some(had))).transpose()?.flatten();
+    Ok(match (from, had) {
+        (From::Nothing, Some(had)) if had != tip => Start::Lost(had),
+        (From::Nothing, _) | (_, None) => Start::Nowhere,
+        (_, Some(had)) if had == tip => Start::There,
+        (_, Some(had)) => Start::Base(had),
     })
 }
 
