@@ -11,12 +11,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{
-    graph::{self, Entry},
-    reads,
-};
+use super::graph::{self, Entry};
 use crate::{
-    api::{DeviceId, Error, Oid, Reason, Result},
+    api::{Error, Oid, Reason, Result},
     reconcile::ports::{ObjectKind, Objects},
 };
 
@@ -37,20 +34,7 @@ pub struct New {
 ///
 /// `PackInvalid` if a commit or tree is missing; those of [`graph::lineage`] and [`graph::entries`].
 pub fn since(objects: &dyn Objects, base: Oid, commits: &[Oid]) -> Result<Vec<New>> {
-    find(objects, base, commits, None)
-}
-
-/// Likewise, of what a device reads of them.
-///
-/// # Errors
-///
-/// Those of [`since`].
-pub fn since_for(objects: &dyn Objects, base: Oid, commits: &[Oid], device: &DeviceId) -> Result<Vec<New>> {
-    find(objects, base, commits, Some(reads::way(device).collect()))
-}
-
-fn find<'a>(objects: &'a dyn Objects, base: Oid, commits: &[Oid], way: Option<Vec<&'a str>>) -> Result<Vec<New>> {
-    let mut walk = Walk { objects, way, found: Vec::new(), at: HashMap::new(), compared: HashSet::new() };
+    let mut walk = Walk { objects, found: Vec::new(), at: HashMap::new(), compared: HashSet::new() };
     let tree = walk.tree_of(base)?;
     for &commit in commits {
         walk.find(commit, ObjectKind::Commit, Some(base));
@@ -66,13 +50,11 @@ fn find<'a>(objects: &'a dyn Objects, base: Oid, commits: &[Oid], way: Option<Ve
 
 struct Walk<'a> {
     objects: &'a dyn Objects,
-    /// The folders to the only one that is looked into; `None` where everything is.
-    way: Option<Vec<&'a str>>,
     found: Vec<New>,
     /// Where in `found` an object stands.
     at: HashMap<Oid, usize>,
-    /// Trees that were looked through, each with the one in its place, and how far on the way that is.
-    compared: HashSet<(Oid, Option<Oid>, usize)>,
+    /// Trees that were looked through, each with the one in its place.
+    compared: HashSet<(Oid, Option<Oid>)>,
 }
 
 impl Walk<'_> {
@@ -99,9 +81,9 @@ impl Walk<'_> {
             return Ok(());
         }
         self.find(root, ObjectKind::Tree, Some(base));
-        let mut open = vec![(root, Some(base), 0)];
-        while let Some((tree, base, depth)) = open.pop() {
-            if !self.compared.insert((tree, base, depth)) {
+        let mut open = vec![(root, Some(base))];
+        while let Some((tree, base)) = open.pop() {
+            if !self.compared.insert((tree, base)) {
                 continue;
             }
             let before = base.map(|base| graph::tree(self.objects, base).map(|data| (base, data))).transpose()?;
@@ -110,33 +92,16 @@ impl Walk<'_> {
             let before = before.collect::<Result<HashMap<_, _>>>()?;
             for entry in graph::entries(tree, &graph::tree(self.objects, tree)?) {
                 let Entry { name, id, kind } = entry?;
-                if !self.is_read(depth, name, kind) {
-                    continue;
-                }
                 let base = before.get(name).filter(|(_, before)| *before == kind).map(|(base, _)| *base);
                 if base == Some(id) {
                     continue;
                 }
                 self.find(id, kind, base);
                 if kind == ObjectKind::Tree {
-                    open.push((id, base, self.below(depth)));
+                    open.push((id, base));
                 }
             }
         }
         Ok(())
-    }
-
-    /// Whether somebody who looks into one folder alone reads what lies so deep, below the way up to there.
-    fn is_read(&self, depth: usize, name: &[u8], kind: ObjectKind) -> bool {
-        let Some(next) = self.way.as_ref().and_then(|way| way.get(depth)) else { return true };
-        match kind {
-            ObjectKind::Tree => name == next.as_bytes(),
-            _ => depth == 0 && str::from_utf8(name).is_ok_and(reads::is_paper),
-        }
-    }
-
-    /// How far on the way what lies below is; behind its end all is alike.
-    fn below(&self, depth: usize) -> usize {
-        self.way.as_ref().map_or(0, |way| way.len().min(depth + 1))
     }
 }

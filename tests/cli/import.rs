@@ -76,6 +76,18 @@ fn what_several_trips_bring_is_merged_in_order() {
 }
 
 #[test]
+fn a_clone_that_fetches_statuses_has_them_moved_once() {
+    let (mut board, plant, tip) = heard_once();
+    plant.git(&["config", "--add", "remote.origin.fetch", "+refs/giter/status/*:refs/giter/status/*"]);
+    board.say(tip);
+    plant.carry(&board);
+    let (said, code) = plant.import(&[]);
+    assert_eq!((only(&said), code), (("New", ""), Some(0)));
+    let here = plant.git(&["rev-parse", "refs/giter/status/site-a/pump-07"]);
+    assert_eq!((here, plant.at_hub(&board)), (board.tip.unwrap().to_string(), board.tip.unwrap().to_string()));
+}
+
+#[test]
 fn a_device_that_began_again_takes_the_place_of_what_it_gave_up() {
     let (mut board, plant, tip) = heard_once();
     let heard = board.clone();

@@ -43,10 +43,9 @@ pub(super) fn publish(
             push(git, remote, changes, &mut refused)?;
         }
     }
+    // Where statuses are fetched into the same refs, git's push has moved these already.
     let taken = changes.into_iter().filter(|change| !refused.contains_key(&change.name));
-    let nothing = Oid::new([0; 20]);
-    let lines: String =
-        taken.map(|Change { name, old, new }| format!("update {name} {new} {}\n", old.unwrap_or(nothing))).collect();
+    let lines: String = taken.map(|Change { name, new, .. }| format!("update {name} {new}\n")).collect();
     git.feed(&["update-ref", "--stdin", "-m", "giterctl import"], lines.as_bytes())?;
     for (name, error) in refused {
         if let Some(row) = rows.iter_mut().find(|row| row.is_at(&name)) {
