@@ -247,6 +247,37 @@ fn a_device_that_lost_its_state_goes_on_from_where_it_was() {
 }
 
 #[test]
+fn a_device_that_has_begun_anew_goes_on_by_a_seed_too() {
+    let board = Board::new("site-a/pump-07", 1);
+    let plant = Plant::new(&[&board]);
+    plant.install("pump", &board, "");
+    plant.set_motd("pump", &board, "one");
+    plant.publish("one");
+    plant.export(&["--all"]);
+    plant.meets("pump", "stick").good();
+    plant.import(&[]);
+    for content in ["two", "three"] {
+        plant.set_motd("pump", &board, content);
+        plant.publish(content);
+    }
+    fs::remove_dir_all(plant.world.path("pump/state")).unwrap();
+    plant.export(&["--all"]);
+    // It has said as much as the hub has heard before, and more.
+    for tries in 1..=3 {
+        let ran = plant.meets("pump", "stick");
+        assert!(ran.stderr.contains("reason: BundleBaseMissing"), "{tries}: {}", ran.all());
+        plant.set_motd("pump", &board, &format!("four {tries}"));
+        plant.publish("four");
+        plant.export(&["--all"]);
+    }
+    plant.export(&["--all", "--seed"]);
+    let ran = plant.meets("pump", "stick");
+    assert_eq!((ran.code, &*plant.motd("pump")), (Some(0), "four 3"), "{}", ran.all());
+    let (said, code) = plant.import(&[]);
+    assert_eq!((&said["files"][0]["result"], code), (&"New".into(), Some(0)), "{said}");
+}
+
+#[test]
 fn what_is_shown_is_what_would_be_written_and_nothing_is() {
     let board = Board::new("site-a/pump-07", 1);
     let plant = Plant::new(&[&board]);

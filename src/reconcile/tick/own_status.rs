@@ -75,15 +75,19 @@ impl Agent {
         Ok(None)
     }
 
-    /// The status that a stick brings along, if it is the device's own and knows more than the record, and what was
-    /// accepted is lost: nobody can tell how old it is, so it says nothing of the hub.
+    /// The status that a stick brings along, if it is the device's own and what was accepted is lost: nobody can tell how
+    /// old it is, so it says nothing of the hub. Of a device that has begun anew it takes the place of all that was said
+    /// since, which the hub could not follow; where there still is a record, it has to know more.
     fn carried_status(&self, ports: &mut Ports<'_>, id: Oid) -> Result<Option<Own>> {
         if self.record.tip.is_some() && !self.damaged {
             return Ok(None);
         }
         let sequence = self.record.status.as_ref().map_or(0, |status| status.sequence);
         match self.fetch_status(ports, id) {
-            Ok(own) => Ok(Some(own).filter(|own| own.claim.sequence > sequence && !self.has_taken_up)),
+            Ok(own) => {
+                let is_of_use = self.record.tip.is_none() || own.claim.sequence > sequence;
+                Ok(Some(own).filter(|_| is_of_use && !self.has_taken_up))
+            }
             Err(error) if error.reason() == Reason::StatusRefMoved => {
                 log::warn!("{}", error.one_line());
                 Ok(None)

@@ -22,7 +22,7 @@ use giter_edge::{
         pack::{self, Stream, Tight},
         reads::Reads,
         seed,
-        since::{New, since, since_for},
+        since::{New, since},
     },
     reconcile::ports::Objects,
 };
@@ -55,16 +55,13 @@ fn write_since(target: &Target<'_>, objects: &dyn Objects, base: Oid, into: &mut
     let commits = commits(target, base)?;
     let subject = target.git.run(&["log", "-1", "--format=%s", &base.to_string()])?;
     header(Some((base, &subject)), &[(target.tip, target.branch.clone())], into)?;
-    write_pack(objects, &since(objects, base, &commits)?, into)
-}
-
-fn write_pack(objects: &dyn Objects, found: &[New], into: &mut Bounded<'_>) -> Result<()> {
+    let brought = since(objects, base, &commits)?;
     let entry = |New { id, kind, base }: &New| {
         let object = one(objects, *id, *kind)?;
         let base = base.map(|id| one(objects, id, *kind).map(|base| (id, base))).transpose()?;
         Ok(Tight { object, base })
     };
-    copy(&mut Stream::tight(found.len(), found.iter().map(entry))?, into)
+    copy(&mut Stream::tight(brought.len(), brought.iter().map(entry))?, into)
 }
 
 /// The commits that the tip reaches and the base does not.
@@ -83,27 +80,31 @@ fn commits(target: &Target<'_>, base: Oid) -> Result<Vec<Oid>> {
 
 fn write_seed(target: &Target<'_>, objects: &dyn Objects, legs: &[&Leg], into: &mut Bounded<'_>) -> Result<()> {
     header(None, &refs(target, legs), into)?;
-    let mut found: Vec<New> = Vec::new();
+    let mut names: Vec<(Oid, ObjectKind)> = Vec::new();
     for leg in legs {
         if let Start::Lost(floor) = leg.start {
-            found.extend(followed(target, objects, floor, &leg.device)?);
+            names.extend(followed(target, objects, floor, &leg.device)?);
         }
-        found.extend(seed::names(objects, target.tip, &leg.device, leg.heard)?.into_iter().map(whole));
+        names.extend(seed::names(objects, target.tip, &leg.device, leg.heard)?);
     }
     let mut once = HashSet::new();
-    found.retain(|new| once.insert(new.id));
-    write_pack(objects, &found, into)
+    names.retain(|(id, _)| once.insert(*id));
+    let entries = names.iter().map(|&(id, kind)| one(objects, id, kind));
+    copy(&mut Stream::tight(names.len(), entries)?, into)
 }
 
 /// What a device reads of a commit, and of all that lead from there to the tip: by these it proves that it goes forward.
-fn followed(target: &Target<'_>, objects: &dyn Objects, floor: Oid, device: &DeviceId) -> Result<Vec<New>> {
-    let commits = commits(target, floor)?;
-    let had = Reads::of(objects, floor, device)?.whole()?;
-    Ok(had.into_iter().map(whole).chain(since_for(objects, floor, &commits, device)?).collect())
-}
-
-fn whole((id, kind): (Oid, ObjectKind)) -> New {
-    New { id, kind, base: None }
+fn followed(
+    target: &Target<'_>,
+    objects: &dyn Objects,
+    floor: Oid,
+    device: &DeviceId,
+) -> Result<Vec<(Oid, ObjectKind)>> {
+    let mut names = Vec::new();
+    for commit in commits(target, floor)?.into_iter().chain([floor]) {
+        names.extend(Reads::of(objects, commit, device)?.whole()?);
+    }
+    Ok(names)
 }
 
 fn write_full(target: &Target<'_>, legs: &[&Leg], into: &mut Bounded<'_>) -> Result<()> {
