@@ -201,3 +201,30 @@ fn a_gateway_that_changes_what_it_carries_is_refused() {
     assert!(is_said(&site.import(), "New"));
     assert_ne!(site.plant.at_hub(&site.pump), heard);
 }
+
+#[test]
+fn a_device_with_both_links_goes_on_from_what_the_hub_has_heard() {
+    let site = Site::new();
+    let hub = site.plant.world.path("hub.git").display().to_string();
+    site.plant.install("pump", &site.pump, &format!("[link]\nurl = {hub:?}\n"));
+    let syncs = || done(site.plant.world.giterd(&["--config", "pump/giterd.toml", "sync"]));
+    let count = || site.plant.world.git(&["-C", "hub.git", "rev-list", "--count", "refs/giter/status/site-a/pump-07"]);
+    syncs();
+    for (times, content) in ["two", "three"].into_iter().enumerate() {
+        site.set(content);
+        syncs();
+        syncs();
+        site.set(&format!("{content} by stick"));
+        done(site.meets("pump", "stick"));
+        assert_eq!(site.says("pump"), format!("{content} by stick"));
+        // Either way may be the first.
+        if times == 0 {
+            assert_eq!(site.import()[0][1], "New");
+        } else {
+            site.set("by the hub");
+        }
+        syncs();
+        assert_eq!(count(), ["3", "6"][times], "{content}");
+    }
+    site.plant.giterctl(&["verify", "site-a/pump-07"]).good();
+}

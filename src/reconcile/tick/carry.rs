@@ -79,7 +79,10 @@ impl Agent {
                     let chain = Statuses { base: last.parent, links: vec![unsent.sealed.objects] };
                     return self.keep(ports, chain);
                 }
-                None => Statuses::none_after(last.parent),
+                // Whatever became of a heartbeat, the next one may take its place.
+                None if last.heartbeat => Statuses::none_after(last.parent),
+                // One that the hub refused is not the last; of any other it is the rule that it arrived.
+                None => Statuses::none_after(Some(last.commit)),
             },
         };
         Ok(())

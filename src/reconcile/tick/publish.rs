@@ -3,7 +3,8 @@
 //!
 //! The record names a status before it is pushed, and the next listing tells whether it arrived: one write to flash for
 //! each push, and no sequence number twice. A status that did not arrive is pushed again as it is, for as long as the
-//! agent runs and nothing in it changed; otherwise another takes its place, and the sequence shows the gap.
+//! agent runs and nothing in it changed; otherwise another takes its place, and the sequence shows the gap. One that the hub
+//! refused was never there, and leaves none.
 
 use super::{
     Agent, DeviceStatus, LastPush, Moment, Ports, Published, Sealed, Tick,
@@ -216,8 +217,8 @@ impl Agent {
         let LastStatus { commit, sequence, .. } = unsent.status;
         let old = unsent.status.before();
         if let Err(error) = ports.link.publish(old, commit, &unsent.sealed.objects) {
-            // A ref that the hub hides looks like one that is not there. Once it is shown again, the last one counts.
-            if error.reason() == Reason::PushRejected && old.is_none() && last.is_some() {
+            // What the hub refused is nowhere: the one before it is the last, and its number is free.
+            if error.reason() == Reason::PushRejected {
                 self.save(ports, Record { status: last, ..self.record.clone() })?;
             }
             self.unsent = Some(unsent);
