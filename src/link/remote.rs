@@ -62,8 +62,7 @@ pub struct Remote<C: Connector> {
     listed: Option<Oid>,
     /// The objects of the status that was published last, its commit at the end: the hub has them.
     published: Vec<NewObject>,
-    /// Where the branch stands, and where it stood at the listing before.
-    stands: Option<Oid>,
+    /// Where it stood at the listing before, unless that failed.
     stood: Option<Oid>,
 }
 
@@ -105,7 +104,6 @@ impl<C: Connector> Remote<C> {
             watch: Watch::default(),
             listed: None,
             published: Vec::new(),
-            stands: None,
             stood: None,
         }
     }
@@ -270,10 +268,11 @@ impl<C: Connector> Remote<C> {
 
 impl<C: Connector> Link for Remote<C> {
     fn list(&mut self) -> Result<Listing> {
-        self.listed = None;
+        // After a time without a hub much may be new.
+        let stood = self.listed.take();
         let listing = self.list_now()?;
         self.listed = Some(listing.branch);
-        self.stood = self.stands.replace(listing.branch);
+        self.stood = stood;
         Ok(listing)
     }
 
