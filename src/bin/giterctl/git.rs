@@ -285,13 +285,31 @@ fn said(output: &Output) -> Result<String, String> {
     }
 }
 
-/// The last line that a program left on stderr, without git's own prefix.
+/// The last line that a program left on stderr, without git's own prefix. What git says of any remote that it cannot reach,
+/// with its advice below, stands behind the reason that another program gave.
 pub(crate) fn last_words(stderr: &[u8]) -> String {
+    const UNREACHED: &str = "fatal: Could not read from remote repository.";
     let text = String::from_utf8_lossy(stderr);
-    let line = text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("it gave no reason");
+    let reason = text.split(UNREACHED).next().filter(|reason| !reason.trim().is_empty()).unwrap_or(&text);
+    let line = reason.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("it gave no reason");
     line.trim_start_matches("fatal: ").trim_start_matches("error: ").into()
 }
 
 fn not_started(e: std::io::Error) -> Error {
     Error::new(Reason::GitNotFound, "cannot start git").hint("install git and see that it is on PATH").caused_by(e)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_words_tell_the_reason() {
+        let words = |text: &str| last_words(text.as_bytes());
+        assert_eq!(words(""), "it gave no reason");
+        assert_eq!(words("warning: a\nfatal: no such ref\n\n"), "no such ref");
+        let advice = "fatal: Could not read from remote repository.\n\nPlease make sure\nand the repository exists.\n";
+        assert_eq!(words(&format!("ssh: connect to host hub: refused\n{advice}")), "ssh: connect to host hub: refused");
+        assert_eq!(words(advice), "and the repository exists.");
+    }
 }

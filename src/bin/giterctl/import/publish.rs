@@ -85,8 +85,10 @@ fn push(git: &Git, remote: &str, changes: &[Change], refused: &mut BTreeMap<Stri
             Error::new(Reason::StatusRefMoved, format!("{name} moved at the hub meanwhile"))
                 .hint("import the stick again")
         } else {
-            Error::new(Reason::PushRejected, format!("the hub refuses it: {}", remarks(&said, &why)))
-                .hint("see what the hub's hook says, and who may write that ref")
+            Error::new(Reason::PushRejected, format!("the hub refuses it: {}", remarks(&said, &why))).hint(
+                "see what the hub's hook says, and who may write that ref; a record that began anew is imported at \
+                     the hub itself",
+            )
         };
         refused.insert(name, error);
     }
