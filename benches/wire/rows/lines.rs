@@ -112,7 +112,8 @@ impl Actors<'_> {
     fn prepare_cold(&self, work: Work) -> Result<()> {
         let (device, number) = &self.cold;
         match work {
-            Work::Poll => Ok(()),
+            // What the others published is no news any more, here as for the one that is held.
+            Work::Poll => run(&mut device.sync()).map(drop),
             Work::Report => {
                 device.play(true)?;
                 // It answers that the device is not ready, as it should.

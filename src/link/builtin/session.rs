@@ -66,6 +66,8 @@ struct Channel {
     /// How much of its window is used up, and for how much of that there is new room in what is to be sent.
     used: usize,
     renewed: usize,
+    /// How much has come since something was written.
+    answer: usize,
     /// The command, until it was sent.
     command: Option<String>,
     /// What the program wrote, and was not read yet.
@@ -167,7 +169,10 @@ impl Session {
             let bytes = if now { bytes } else { &[] };
             match self.runner.write_channel(handle, ChanData::Normal, bytes).map_err(broken)? {
                 0 => self.turn(deadline)?,
-                count => return Ok(count),
+                count => {
+                    self.channels[id.0].answer = 0;
+                    return Ok(count);
+                }
             }
         }
     }
@@ -375,11 +380,13 @@ impl Session {
         let mut bytes = vec![0; count];
         let (count, data) = self.runner.read_channel_either(&channel.handle, &mut bytes).map_err(broken)?;
         channel.take_in(data, &bytes[..count])?;
-        self.is_due |= channel.used >= WINDOW_USED;
-        // What the state machine says of it is that there is room again.
-        if self.gather() {
-            self.channels[at].renewed = self.channels[at].used;
+        // What the state machine says of it is that there is room again. A long answer must not wait for that.
+        let (used, is_long) = (channel.used, channel.answer > DEFAULT_WINDOW);
+        let is_renewed = self.gather();
+        if is_renewed {
+            self.channels[at].renewed = used;
         }
+        self.is_due |= used >= WINDOW_USED || (is_renewed && is_long);
         Ok(count > 0)
     }
 }
@@ -387,12 +394,24 @@ impl Session {
 impl Channel {
     fn new(handle: ChanHandle, command: &str) -> Self {
         let (command, ahead, words) = (Some(command.to_owned()), Vec::new(), Words::default());
-        Self { handle, is_left: false, is_closed: false, used: 0, renewed: 0, command, ahead, words, status: None }
+        Self {
+            handle,
+            is_left: false,
+            is_closed: false,
+            used: 0,
+            renewed: 0,
+            answer: 0,
+            command,
+            ahead,
+            words,
+            status: None,
+        }
     }
 
     /// Keeps what the program wrote, if anybody listens.
     fn take_in(&mut self, data: ChanData, bytes: &[u8]) -> Result<()> {
         self.used += bytes.len();
+        self.answer += bytes.len();
         match data {
             _ if self.is_left => {}
             ChanData::Normal if self.ahead.len() + bytes.len() > limits::SSH_AHEAD_BYTES => {
