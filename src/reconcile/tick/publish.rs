@@ -217,8 +217,9 @@ impl Agent {
         let LastStatus { commit, sequence, .. } = unsent.status;
         let old = unsent.status.before();
         if let Err(error) = ports.link.publish(old, commit, &unsent.sealed.objects) {
-            // What the hub refused is nowhere: the one before it is the last, and its number is free.
-            if error.reason() == Reason::PushRejected {
+            // What the hub refused is nowhere: the one before it is the last, and its number is free. In the place of a
+            // heartbeat it may only have come the wrong way, and another is made at once.
+            if error.reason() == Reason::PushRejected && unsent.status.replaces.is_none() {
                 self.save(ports, Record { status: last, ..self.record.clone() })?;
             }
             self.unsent = Some(unsent);
