@@ -33,6 +33,9 @@ use sha2::{Digest, Sha256};
 /// Where the device tree says what board this is.
 const DEVICE_TREE: &str = "/proc/device-tree/compatible";
 
+/// Where, in the state folder, lies what a gateway brings for others and is not whole yet.
+const RELAY_SCRATCH: &str = "relay.part";
+
 /// A device that may act: it holds the state folder's lock.
 pub struct Device {
     /// What the operator decided.
@@ -269,7 +272,8 @@ pub fn link_settings(config: &Config) -> Result<link::Settings> {
 pub fn relay(config: &Config) -> Option<Relay> {
     let config::Relay { devices, folder, bytes } = config.relay.clone();
     let (branch, prefix) = (config.link.branch.clone(), config.status.prefix.clone());
-    (!devices.is_empty()).then_some(Relay { folder, devices, bytes, branch, prefix })
+    let scratch = config.state.join(RELAY_SCRATCH);
+    (!devices.is_empty()).then_some(Relay { folder, scratch, devices, bytes, branch, prefix })
 }
 
 /// The exchange of a device with this record, if that is known by now: the one that the operator names, or else the one that

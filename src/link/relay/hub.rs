@@ -11,7 +11,10 @@
 
 use std::io::{Read, Write};
 
-use super::{Hashing, Passed, Relay, open, papers, put, shared_place, size, specs::Scratch};
+use super::{
+    Hashing, Passed, Relay, notes_place, open, papers, put, read_notes, shared_place, size, specs::Scratch, unkept,
+    write_notes,
+};
 use crate::{
     api::{DeviceId, Error, Oid, Reason, Result, ledger::Generation, limits},
     codec::{
@@ -19,7 +22,6 @@ use crate::{
         status::Claim,
         stick::{ENROLL, Paper, Place, shared_name, write_ack},
     },
-    disk::{atomic, folder},
     git::{bundle, outbox, pack, seed},
     link::stick::{is_there, medium::Folder, unread},
     reconcile::{
@@ -79,9 +81,7 @@ impl Relay {
         (tip, again): (Oid, bool),
         passed: &mut Passed,
     ) -> Result<()> {
-        folder::make(&self.folder, 0o700)
-            .map_err(|e| Error::state(format!("cannot make {}", self.folder.display()), e))?;
-        let kept = Folder::at(&self.folder)?;
+        let kept = self.open()?;
         let branch_ref = format!("refs/heads/{}", self.branch);
         let mut visit = Visit { relay: self, hub, exchange, branch_ref, tip, kept, passed };
         let mut stands: Vec<Stand<'_>> = self.devices.iter().map(|device| visit.look(device, again)).collect();
@@ -349,20 +349,12 @@ impl<'a> Visit<'a> {
         }
         self.passed.failed = self.passed.failed.take().or(failed);
         if served != before {
-            let place = served_place(self.exchange, device);
-            let written = folder::below(&self.relay.folder, place.folders.iter().copied())
-                .and_then(|folder| atomic::replace(folder, &place.file, served.write().as_bytes(), None));
-            if let Err(error) = written.map_err(unkept(&place)) {
+            let place = notes_place(self.exchange, device, SERVED);
+            if let Err(error) = write_notes(&self.kept, &place, &served.write()) {
                 self.passed.fail("relay", error);
             }
         }
     }
-}
-
-/// That something could not be written into the folder.
-pub(super) fn unkept(place: &Place<'_>) -> impl FnOnce(std::io::Error) -> Error + use<> {
-    let what = format!("cannot keep {}", place.path().display());
-    move |e| pack::unwrap(e, |e| Error::io(Reason::StateFailed, what, e))
 }
 
 /// What a hub says to a gateway that it does not take for one.
@@ -373,18 +365,10 @@ fn explained(error: Error, device: &DeviceId) -> Error {
     }
 }
 
-fn served_place<'a>(exchange: &'a str, device: &'a DeviceId) -> Place<'a> {
-    let Place { folders, file } = Paper::Ack.place(exchange, device);
-    let name = file.strip_suffix(Paper::Ack.ending()).unwrap_or(&file);
-    Place { folders, file: format!("{name}{SERVED}") }
-}
-
 /// What was done for a device; nothing where that cannot be read.
 fn remembered(kept: &Folder, exchange: &str, device: &DeviceId) -> Served {
-    let mut text = String::new();
-    let source = open(kept, &served_place(exchange, device), limits::RECEIPT_BYTES).ok().flatten();
-    let read = source.is_some_and(|mut source| source.read_to_string(&mut text).is_ok());
-    if read { Served::read(&text) } else { Served::default() }
+    let text = read_notes(kept, &notes_place(exchange, device, SERVED), limits::RECEIPT_BYTES);
+    Served::read(&text.unwrap_or_default())
 }
 
 /// The digest of a file; `None` if there is none that could be handed on.

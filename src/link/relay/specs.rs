@@ -18,8 +18,8 @@ use std::{
 
 use super::{
     Relay,
-    hub::{Stand, Visit, unkept},
-    names, open, put, shared_place, size, too_full,
+    hub::{Stand, Visit},
+    names, open, put, remove, shared_place, size, too_full, unkept,
 };
 use crate::{
     api::{DeviceId, Error, Oid, Reason, Result, ledger::Generation, limits},
@@ -34,9 +34,6 @@ use crate::{
         relay::served::{Bundles, bundles},
     },
 };
-
-/// Where, in the gateway's folder, lies what is not whole yet.
-const SCRATCH: &str = ".hub";
 
 /// The bundle that is there for those who have a commit.
 enum Brought {
@@ -215,10 +212,10 @@ impl Visit<'_> {
     }
 
     fn remove(&mut self, place: &Place<'_>) {
-        match fs::remove_file(self.relay.folder.join(place.path())) {
-            Ok(()) => log::debug!("relay: nobody needs {} any more", place.path().display()),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) => self.passed.fail("relay", Error::state(format!("cannot remove {}", place.path().display()), e)),
+        match remove(&self.kept, place) {
+            Ok(true) => log::debug!("relay: nobody needs {} any more", place.path().display()),
+            Ok(false) => {}
+            Err(error) => self.passed.fail("relay", error),
         }
     }
 }
@@ -233,7 +230,7 @@ impl Scratch {
     ///
     /// `DiskFull`, `StateReadOnly`, `StateFailed`.
     pub(super) fn of(relay: &Relay) -> Result<Self> {
-        let scratch = Self(relay.folder.join(SCRATCH));
+        let scratch = Self(relay.scratch.clone());
         match fs::remove_dir_all(&scratch.0) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(scratch.failed("sweep", e)),
             _ => fs::create_dir(&scratch.0).map_err(|e| scratch.failed("make", e)).map(|()| scratch),

@@ -132,6 +132,27 @@ fn a_hub_that_lies_leaves_what_is_there() {
 }
 
 #[test]
+fn what_is_not_whole_lies_where_no_device_reaches_it() {
+    let mut site = Site::new(true);
+    let mut pump = Device::new(PUMP);
+    pump.say(site.commit(&START));
+    site.says(&pump);
+    site.commit(&[("specs/site-a/pump-07/x", "two")]);
+    site.link.list().unwrap();
+    let (folder, scratch) = (site.relay.folder.clone(), site.relay.scratch.clone());
+    let looks = move |bytes| {
+        let names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["GITER"]);
+        assert!(scratch.exists());
+        bytes
+    };
+    let hub = site.link.upstream().unwrap();
+    let passed = site.relay.pass_hub(&mut Lying::new(hub, &looks), EXCHANGE, true);
+    assert!(passed.failed.is_none(), "{:?}", passed.failed);
+    assert!(!site.relay.scratch.exists());
+}
+
+#[test]
 fn what_did_not_reach_the_hub_is_tried_again_whatever_else_is_refused() {
     let mut site = Site::new(true);
     let mut pump = Device::new(PUMP);

@@ -51,6 +51,7 @@ impl Site {
         git(&hub, &["config", "pack.useSparse", "false"]);
         let relay = Relay {
             folder: dir.path().join("kept"),
+            scratch: dir.path().join("part"),
             devices: [PUMP, FAN].map(|device| device.parse().unwrap()).into(),
             bytes: 1 << 20,
             branch: "main".into(),

@@ -1,6 +1,6 @@
 //! What comes into the folder for devices, and what that costs.
 
-use std::fs;
+use std::{fs, os::unix::fs::symlink, path::PathBuf};
 
 use giter_edge::{
     api::{DeviceId, Reason, ledger::Generation},
@@ -251,6 +251,25 @@ fn what_is_kept_has_a_bound_and_what_is_not_whole_is_not_kept() {
         site.link.list().unwrap();
         let again = site.relay.pass_hub(site.link.upstream().unwrap(), EXCHANGE, true);
         assert!(again.failed.is_none() && again.took.len() == 1, "{:?}", again.failed);
-        assert!(!site.relay.folder.join(".hub").exists());
+        assert!(!site.relay.scratch.exists());
     });
+}
+
+#[test]
+fn links_in_the_folder_lead_nowhere() {
+    let mut site = Site::new(true);
+    let outside = site.dir.path().join("outside");
+    fs::create_dir_all(outside.join("site-a")).unwrap();
+    fs::write(outside.join("site-a/pump-07.bundle"), "untouched").unwrap();
+    let before = files(&outside);
+    fs::create_dir_all(site.kept("to-device")).unwrap();
+    symlink(outside.join("site-a"), site.kept("to-device/site-a")).unwrap();
+    let mut pump = Device::new(PUMP);
+    pump.say(site.commit(&START));
+    site.says(&pump);
+    let passed = site.visit();
+    assert!(passed.failed.is_some(), "{:?}", passed.took);
+    assert_eq!(files(&outside), before);
+    let is_of_fan = |path: &PathBuf| path.ends_with("site-b/fan-01.bundle");
+    assert!(passed.took.iter().any(is_of_fan), "{:?}", passed.took);
 }
