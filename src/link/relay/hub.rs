@@ -173,7 +173,9 @@ impl<'a> Visit<'a> {
             },
         );
         let is_due = is_due || again && before.failure.is_some();
-        Stand { device, served: before.clone(), before, said, asked, is_due, is_known: !is_due, failed: None }
+        // What failed for good waits for a change, whoever else is due.
+        let is_known = !is_due && before.failure.is_none();
+        Stand { device, served: before.clone(), before, said, asked, is_due, is_known, failed: None }
     }
 
     /// Hands on what devices said, with one listing for all of them.

@@ -238,7 +238,7 @@ fn what_is_kept_has_a_bound_and_what_is_not_whole_is_not_kept() {
         site.relay.bytes = 3_000;
         site.passes();
         let kept = files(&site.relay.folder);
-        site.commit(&[("specs/site-a/pump-07/x", &noise)]);
+        let tip = site.commit(&[("specs/site-a/pump-07/x", &noise)]);
         site.refuses(Reason::DiskFull);
         assert!(site.relay.kept(EXCHANGE).unwrap().1 <= 3_000);
         assert_eq!(site.served(PUMP).failure.unwrap().reason, Reason::DiskFull);
@@ -247,6 +247,11 @@ fn what_is_kept_has_a_bound_and_what_is_not_whole_is_not_kept() {
         let seed = site.kept("to-device/site-a/pump-07.bundle");
         assert_eq!(now.get(&seed), kept.get(&seed), "what was there stays");
         assert_eq!(site.passes(), [const { Vec::<String>::new() }; 2], "it is not downloaded again");
+        let mut fan = Device::new(FAN);
+        fan.say(tip);
+        site.says(&fan);
+        assert_eq!(site.passes(), [["fan-01.ack"], ["fan-01.bundle"]], "nor when another one is due");
+        assert_eq!(site.served(PUMP).failure.unwrap().reason, Reason::DiskFull);
         site.relay.bytes = 1 << 20;
         site.link.list().unwrap();
         let again = site.relay.pass_hub(site.link.upstream().unwrap(), EXCHANGE, true);
