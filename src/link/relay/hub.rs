@@ -124,6 +124,8 @@ pub(super) struct Stand<'a> {
     is_due: bool,
     /// Whether it is known which commit it has.
     pub(super) is_known: bool,
+    /// Whether it has lost its state. What helps it a publisher brings, and nothing here takes that away.
+    pub(super) is_lost: bool,
     /// The first thing that went wrong, or the first that may go better another time.
     failed: Option<Error>,
 }
@@ -175,7 +177,7 @@ impl<'a> Visit<'a> {
         let is_due = is_due || again && before.failure.is_some();
         // What failed for good waits for a change, whoever else is due.
         let is_known = !is_due && before.failure.is_none();
-        Stand { device, served: before.clone(), before, said, asked, is_due, is_known, failed: None }
+        Stand { device, served: before.clone(), before, said, asked, is_due, is_known, is_lost: false, failed: None }
     }
 
     /// Hands on what devices said, with one listing for all of them.
@@ -246,7 +248,11 @@ impl<'a> Visit<'a> {
             }
             (Handing::Apart, Some(status), _) => {
                 let heard = self.claim(status)?;
-                if heard.sequence < claim.sequence {
+                if claim.observed_revision.is_none() && heard.observed_revision.is_some() {
+                    (stand.is_known, stand.is_lost) = (false, true);
+                    return Err(self.lost(stand.device, statuses, status));
+                }
+                if heard.sequence <= claim.sequence {
                     return Err(self.apart(stand.device, statuses, hub));
                 }
                 // The hub heard it by another way, and this is older.
@@ -318,6 +324,16 @@ impl<'a> Visit<'a> {
         };
         Error::new(Reason::NotFastForward, format!("the statuses of {device} up to {last} {what}"))
             .hint(format!("{cure}in a clone, giterctl import {} judges them", self.relay.folder.display()))
+    }
+
+    fn lost(&self, device: &DeviceId, statuses: &Statuses, hub: Oid) -> Error {
+        let last = statuses.tip().map_or("none".into(), |tip| tip.short());
+        let what =
+            format!("{device} has lost its state: {last} does not go on from {}, where the hub's ref is", hub.short());
+        Error::new(Reason::NotFastForward, what).hint(format!(
+            "giterctl export --seed {device} --to {} brings it the way from what it had accepted",
+            self.relay.folder.display()
+        ))
     }
 
     fn bytes(&self, place: &Place<'_>, paper: Paper) -> Result<Vec<u8>> {

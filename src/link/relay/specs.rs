@@ -50,7 +50,7 @@ impl Visit<'_> {
     pub(super) fn serve(&mut self, stands: &mut [Stand<'_>]) {
         let bases = stands.iter().enumerate().filter(|(_, stand)| stand.is_known);
         let Bundles { since, mut seeds } = bundles(bases.map(|(at, stand)| (at, stand.served.base)), self.tip);
-        let mut is_whole = stands.iter().all(|stand| stand.is_known);
+        let mut is_whole = stands.iter().all(|stand| stand.is_known || stand.is_lost);
         let (mut shared, mut own) = (Vec::new(), Vec::new());
         for (base, devices) in since {
             let of: Vec<&Stand<'_>> = devices.iter().map(|at| &stands[*at]).collect();

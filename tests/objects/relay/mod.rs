@@ -158,7 +158,7 @@ impl Device {
         Self { id, seal, sequence: 0, base: None, tip: None, said: vec![] }
     }
 
-    fn say(&mut self, revision: Oid) {
+    fn say(&mut self, revision: impl Into<Option<Oid>>) {
         self.sequence += 1;
         let status = DeviceStatus {
             device: self.id.clone(),
@@ -168,7 +168,7 @@ impl Device {
             sequence: self.sequence,
             uptime: 0,
             clock: Clock::Plausible,
-            observed_revision: Some(revision),
+            observed_revision: revision.into(),
             advances: self.sequence,
             conditions: heapless::Vec::new(),
             resources: vec![],

@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::symlink, path::PathBuf};
 
 use giter_edge::{
-    api::{DeviceId, Reason, ledger::Generation},
+    api::{DeviceId, Oid, Reason, ledger::Generation},
     git::{PackStore, bundle, gaps, graph, reads::Reads},
     reconcile::ports::{Link, Store, Want},
 };
@@ -200,7 +200,7 @@ fn a_base_that_the_hub_does_not_know_or_that_leads_elsewhere_takes_a_seed() {
         let also_gone = site.commit(&[("specs/site-b/fan-01/x", "gone, too")]);
         git(&site.hub(), &["update-ref", "refs/heads/main", &first.to_string()]);
         let tip = site.commit(&[("specs/site-b/fan-01/x", "another")]);
-        pump.say("1".repeat(40).parse().unwrap());
+        pump.say("1".repeat(40).parse::<Oid>().unwrap());
         for elsewhere in [gone, also_gone] {
             fan.say(elsewhere);
             site.says(&pump);

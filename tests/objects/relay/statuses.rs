@@ -38,11 +38,6 @@ fn statuses_that_do_not_go_on_are_refused_once_and_keep_nothing_back() {
     }
     let again = site.link.upstream().map(|hub| site.relay.pass_hub(hub, EXCHANGE, true)).unwrap();
     assert_eq!(again.failed.unwrap().reason(), Reason::NotFastForward);
-    // What is older than what the hub has heard by another way is no failure.
-    let mut old = Device::new(PUMP);
-    old.say(first);
-    old.said.clear();
-    old.base = old.tip;
     for damaged in [&b"PACK"[..], &other.bundle()[..100]] {
         fs::write(site.kept("from-device/site-a/pump-07.bundle"), damaged).unwrap();
         site.refuses(Reason::BundleInvalid);
@@ -52,6 +47,46 @@ fn statuses_that_do_not_go_on_are_refused_once_and_keep_nothing_back() {
     site.says(&pump);
     site.passes();
     assert_eq!((site.at_hub(&pump), site.served(PUMP).failure), (pump.tip, None));
+}
+
+#[test]
+fn a_device_that_lost_its_state_is_told_of_and_keeps_what_a_publisher_brings() {
+    let mut site = Site::new(true);
+    let mut pump = Device::new(PUMP);
+    let first = site.commit(&START);
+    pump.say(first);
+    site.says(&pump);
+    site.passes();
+    let mut lost = Device::new(PUMP);
+    lost.say(None);
+    site.says(&lost);
+    site.refuses(Reason::NotFastForward);
+    let failure = site.served(PUMP).failure.unwrap();
+    assert!(failure.message.contains("has lost its state"), "{}", failure.message);
+    assert_eq!(site.bundles(), ["fan-01.bundle"], "what the gateway could bring would not help it");
+    let (seed, brought) = (site.kept("to-device/site-a/pump-07.bundle"), "what the publisher brings");
+    fs::write(&seed, brought).unwrap();
+    // Nothing is due, another one is, and it is itself.
+    site.passes();
+    let mut fan = Device::new(FAN);
+    fan.say(first);
+    site.says(&fan);
+    site.passes();
+    site.commit(&[("specs/site-a/pump-07/x", "two")]);
+    site.refuses(Reason::NotFastForward);
+    assert_eq!(fs::read_to_string(&seed).unwrap(), brought);
+    // It took that, and goes on from where the hub is.
+    lost = Device { sequence: 1, base: pump.tip, tip: pump.tip, ..Device::new(PUMP) };
+    lost.say(first);
+    site.says(&lost);
+    assert_eq!(site.passes()[0][0], "pump-07.ack");
+    assert_eq!((site.at_hub(&pump), seed.exists()), (lost.tip, false), "both have the same commit again");
+    // Two of one number are two boards.
+    let mut twin = Device { sequence: 1, base: pump.tip, tip: pump.tip, ..Device::new(PUMP) };
+    twin.say(pump.tip);
+    site.says(&twin);
+    site.refuses(Reason::NotFastForward);
+    assert_eq!(site.at_hub(&pump), lost.tip);
 }
 
 #[test]
