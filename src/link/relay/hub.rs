@@ -164,14 +164,15 @@ impl<'a> Visit<'a> {
         let requests = [*exchange, ENROLL].into_iter().map(|folder| Paper::Request.place(folder, device));
         let mut requests = requests.filter_map(|place| Some((place.clone(), digest(kept, &place, Paper::Request)?)));
         let asked = requests.next();
-        let shared = before.base.map(|base| shared_name(*tip, Some(base)));
-        let shared = shared.is_some_and(|name| size(kept, &shared_place(exchange, &name)) > 0);
+        let own = Paper::Specs.place(exchange, device);
+        let shared = |base: Oid| self.is_there(&shared_place(exchange, &shared_name(*tip, Some(base))), Some(base));
+        let has_specs = before.base.is_some_and(|base| shared(base) || self.is_there(&own, Some(base)));
         let is_due = before.is_due(
             *tip,
             &Kept {
                 statuses: said.as_deref(),
                 request: asked.as_ref().map(|(_, digest)| &**digest),
-                has_specs: shared || size(kept, &Paper::Specs.place(exchange, device)) > 0,
+                has_specs: has_specs || self.is_there(&own, None),
             },
         );
         let is_due = is_due || again && before.failure.is_some();

@@ -185,8 +185,8 @@ impl Visit<'_> {
         })
     }
 
-    /// Whether a bundle is there that leads from the base to the tip.
-    fn is_there(&self, place: &Place<'_>, base: Option<Oid>) -> bool {
+    /// Whether a bundle is there that leads from the base to the tip, whoever put it there.
+    pub(super) fn is_there(&self, place: &Place<'_>, base: Option<Oid>) -> bool {
         let Ok(Some(source)) = open(&self.kept, place, Paper::Specs.most()) else { return false };
         let header = bundle::header(&mut BufReader::new(source), [&*self.branch_ref]);
         let prerequisites: Vec<Oid> = base.into_iter().collect();

@@ -65,7 +65,7 @@ pub struct Kept<'a> {
     pub statuses: Option<&'a str>,
     /// The digest of its request.
     pub request: Option<&'a str>,
-    /// Whether there is a bundle for it.
+    /// Whether there is a bundle for it, up to the tip.
     pub has_specs: bool,
 }
 
