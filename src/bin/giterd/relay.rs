@@ -14,12 +14,11 @@ use crate::device::{self, Device};
 /// Lets everything pass, and tries `again` what was refused before. `None` where this device carries for nobody, knows of no
 /// exchange yet, or was told to stop.
 pub fn carry(device: &mut Device, agent: &Agent, again: bool) -> Option<Passed> {
-    let relay = device.relay()?;
     let exchange = exchange(&device.config, agent.record())?;
     if device.cancel.is_cancelled() {
         return None;
     }
-    let link = device.link();
+    let (relay, link) = device.relay_and_link()?;
     let passed = relay.pass_hub(link.upstream()?, &exchange, again);
     link.rest();
     Some(passed)

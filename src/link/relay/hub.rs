@@ -9,7 +9,12 @@
 //! Who is due is told by the folder and by what was done before ([`Served`]): a hub that has nothing new is asked for
 //! nothing. What a device says is a hint as to what it lacks; nothing is proven here.
 
-use std::io::{Read, Write};
+use std::{
+    collections::BTreeMap,
+    io::{Read, Write},
+    mem,
+    path::PathBuf,
+};
 
 use super::{
     Hashing, Passed, Relay, notes_place, open, papers, put, read_notes, shared_place, size, specs::Scratch, unkept,
@@ -48,13 +53,15 @@ pub struct Carried {
 impl Relay {
     /// Lets everything pass between the hub, which was listed by a tick, and the gateway's folder. What cannot pass keeps
     /// nothing else back, and is tried `again` where that is asked for, or something has changed.
-    pub fn pass_hub(&self, hub: &mut dyn Upstream, exchange: &str, again: bool) -> Passed {
+    pub fn pass_hub(&mut self, hub: &mut dyn Upstream, exchange: &str, again: bool) -> Passed {
         let mut passed = Passed::default();
+        let mut unwritten = mem::take(&mut self.unwritten);
         if let Some(tip) = hub.branch()
-            && let Err(error) = self.visit(hub, exchange, (tip, again), &mut passed)
+            && let Err(error) = self.visit(hub, exchange, (tip, again), (&mut passed, &mut unwritten))
         {
             passed.fail("relay", error);
         }
+        self.unwritten = unwritten;
         passed
     }
 
@@ -79,11 +86,11 @@ impl Relay {
         hub: &mut dyn Upstream,
         exchange: &str,
         (tip, again): (Oid, bool),
-        passed: &mut Passed,
+        (passed, unwritten): (&mut Passed, &mut BTreeMap<PathBuf, Served>),
     ) -> Result<()> {
         let kept = self.open()?;
         let branch_ref = format!("refs/heads/{}", self.branch);
-        let mut visit = Visit { relay: self, hub, exchange, branch_ref, tip, kept, passed };
+        let mut visit = Visit { relay: self, hub, exchange, branch_ref, tip, kept, passed, unwritten };
         let mut stands: Vec<Stand<'_>> = self.devices.iter().map(|device| visit.look(device, again)).collect();
         if stands.iter().any(|stand| stand.is_due) {
             visit.hand_on(&mut stands)?;
@@ -109,6 +116,7 @@ pub(super) struct Visit<'a> {
     pub(super) tip: Oid,
     pub(super) kept: Folder,
     pub(super) passed: &'a mut Passed,
+    unwritten: &'a mut BTreeMap<PathBuf, Served>,
 }
 
 /// A device during a visit.
@@ -159,7 +167,8 @@ impl<'a> Visit<'a> {
     /// Looks at what the folder has of a device.
     fn look(&self, device: &'a DeviceId, again: bool) -> Stand<'a> {
         let Self { kept, exchange, tip, .. } = self;
-        let before = remembered(kept, exchange, device);
+        let unwritten = self.unwritten.get(&notes_place(exchange, device, SERVED).path());
+        let before = unwritten.cloned().unwrap_or_else(|| remembered(kept, exchange, device));
         let said = digest(kept, &Paper::Statuses.place(exchange, device), Paper::Statuses);
         let requests = [*exchange, ENROLL].into_iter().map(|folder| Paper::Request.place(folder, device));
         let mut requests = requests.filter_map(|place| Some((place.clone(), digest(kept, &place, Paper::Request)?)));
@@ -369,7 +378,10 @@ impl<'a> Visit<'a> {
         self.passed.failed = self.passed.failed.take().or(failed);
         if served != before {
             let place = notes_place(self.exchange, device, SERVED);
+            self.unwritten.remove(&place.path());
             if let Err(error) = write_notes(&self.kept, &place, &served.write()) {
+                // Else all would be due again, as long as the disk is full.
+                self.unwritten.insert(place.path(), served);
                 self.passed.fail("relay", error);
             }
         }

@@ -16,6 +16,7 @@ mod stick;
 pub use hub::Carried;
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{self, BufReader, Read, Write},
     path::PathBuf,
@@ -40,7 +41,7 @@ use crate::{
     },
     disk::{atomic, folder},
     git::{bundle, outbox, pack},
-    reconcile::outbox::Statuses,
+    reconcile::{outbox::Statuses, relay::served::Served},
 };
 
 /// All that is carried.
@@ -61,6 +62,8 @@ pub struct Relay {
     pub branch: String,
     /// The folder of the status refs.
     pub prefix: String,
+    /// What was done for devices and could not be written beside what is carried, by where it belongs.
+    pub unwritten: BTreeMap<PathBuf, Served>,
 }
 
 /// What passed, from the top of the folder and of the stick.

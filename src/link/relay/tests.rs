@@ -23,6 +23,7 @@ impl Site {
             bytes: 10_000,
             branch: "main".into(),
             prefix: "refs/giter/status".into(),
+            unwritten: Default::default(),
         };
         Self { dir, relay }
     }

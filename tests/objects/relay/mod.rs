@@ -56,6 +56,7 @@ impl Site {
             bytes: 1 << 20,
             branch: "main".into(),
             prefix: "refs/giter/status".into(),
+            unwritten: Default::default(),
         };
         let (link, traffic) = pipe::link(hub);
         Self { dir, relay, link, traffic }

@@ -261,6 +261,27 @@ fn what_is_kept_has_a_bound_and_what_is_not_whole_is_not_kept() {
 }
 
 #[test]
+fn what_was_done_is_known_where_it_cannot_be_written() {
+    let mut site = Site::new(true);
+    site.commit(&START);
+    // As a full disk: nothing can take the place of a folder.
+    let served = site.kept("to-device/site-a/pump-07.served");
+    fs::create_dir_all(&served).unwrap();
+    site.refuses(Reason::StateFailed);
+    assert_eq!(site.bundles(), ["fan-01.bundle", "pump-07.bundle"]);
+    let listed = site.traffic.get();
+    site.link.list().unwrap();
+    let alone = site.traffic.get() - listed;
+    let before = site.traffic.get();
+    assert_eq!(site.passes(), [const { Vec::<String>::new() }; 2]);
+    assert_eq!(site.traffic.get() - before, alone);
+    fs::remove_dir(&served).unwrap();
+    site.commit(&[("exchange.yaml", "two")]);
+    site.passes();
+    assert!(served.is_file() && site.relay.unwritten.is_empty());
+}
+
+#[test]
 fn links_in_the_folder_lead_nowhere() {
     let mut site = Site::new(true);
     let outside = site.dir.path().join("outside");
