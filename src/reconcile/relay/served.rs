@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    api::{Error, Oid, Reason, error::Class},
+    api::{Error, Oid, Reason},
     reconcile::outbox::Statuses,
 };
 
@@ -48,14 +48,24 @@ impl From<&Error> for Failure {
 }
 
 impl Failure {
-    /// Whether it may go better another time although nothing was changed.
+    /// Whether it may go better another time although nothing was changed here: the hub was not reached, or something moves
+    /// there that is not the branch.
     pub fn may_pass(&self) -> bool {
-        match self.reason {
-            Reason::StatusRefMoved => true,
-            Reason::DiskFull | Reason::PackInvalid => false,
-            reason => reason.class() == Class::Retry,
-        }
+        is_outage(self.reason)
+            || matches!(
+                self.reason,
+                Reason::HostKeyRefused
+                    | Reason::SshKeyRefused
+                    | Reason::RepositoryNotFound
+                    | Reason::StatusRefMoved
+                    | Reason::EnrolmentConflict
+            )
     }
+}
+
+/// Whether there is no sense in asking a hub for more that has failed so.
+pub fn is_outage(reason: Reason) -> bool {
+    matches!(reason, Reason::HubUnreachable | Reason::HubTimeout | Reason::Stopped)
 }
 
 /// What a gateway has of a device in its folder.
@@ -196,12 +206,19 @@ mod tests {
             let failure = Some(Failure { reason, message: "no".into() });
             Served { failure, ..served() }.is_due(tip, &Kept { has_specs, ..KEPT })
         };
-        for reason in [Reason::PushRejected, Reason::NotFastForward, Reason::DiskFull, Reason::PackInvalid] {
-            assert!(!is_due(reason, oid(2), false), "{reason}");
+        let may_pass = [
+            Reason::HubUnreachable,
+            Reason::HubTimeout,
+            Reason::Stopped,
+            Reason::HostKeyRefused,
+            Reason::SshKeyRefused,
+            Reason::RepositoryNotFound,
+            Reason::StatusRefMoved,
+            Reason::EnrolmentConflict,
+        ];
+        for &reason in Reason::ALL {
+            assert_eq!(is_due(reason, oid(2), false), may_pass.contains(&reason), "{reason}");
             assert!(is_due(reason, oid(3), true), "{reason}");
-        }
-        for reason in [Reason::HubUnreachable, Reason::HubTimeout, Reason::StatusRefMoved] {
-            assert!(is_due(reason, oid(2), true), "{reason}");
         }
     }
 

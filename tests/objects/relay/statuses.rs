@@ -131,9 +131,11 @@ fn a_request_is_handed_on_once_and_never_in_the_place_of_another() {
     fs::write(&path, request(2).1).unwrap();
     site.refuses(Reason::EnrolmentConflict);
     assert_eq!(git_oid(&site.hub(), &["rev-parse", name]), first);
+    // The publisher takes the other one away, which moves no branch.
+    git(&site.hub(), &["update-ref", "-d", name]);
+    assert_eq!(site.passes()[1], ["pump-07.enroll.bundle"]);
+    assert_ne!(git_oid(&site.hub(), &["rev-parse", name]), first);
     // It was answered: what lies there still is not brought again.
-    fs::write(&path, request(1).1).unwrap();
-    site.passes();
     git(&site.hub(), &["update-ref", "-d", name]);
     site.commit(&[("specs/site-a/pump-07/device.yaml", "approved")]);
     assert_eq!(site.passes()[1], [""; 0]);
