@@ -32,7 +32,7 @@ use crate::{
     reconcile::{
         outbox::Statuses,
         ports::{Quarantine, Store, Upstream, Want},
-        relay::served::{Failure, Handing, Kept, Served, handing},
+        relay::served::{Failure, Handing, Kept, Served, handing, is_outage},
     },
 };
 
@@ -90,10 +90,11 @@ impl Relay {
     ) -> Result<()> {
         let kept = self.open()?;
         let branch_ref = format!("refs/heads/{}", self.branch);
-        let mut visit = Visit { relay: self, hub, exchange, branch_ref, tip, kept, passed, unwritten };
+        let (given_up, told) = (None, None);
+        let mut visit = Visit { relay: self, hub, exchange, branch_ref, tip, kept, passed, unwritten, given_up, told };
         let mut stands: Vec<Stand<'_>> = self.devices.iter().map(|device| visit.look(device, again)).collect();
         if stands.iter().any(|stand| stand.is_due) {
-            visit.hand_on(&mut stands)?;
+            visit.hand_on(&mut stands);
             visit.serve(&mut stands);
             stands.into_iter().for_each(|stand| visit.remember(stand));
         }
@@ -117,6 +118,10 @@ pub(super) struct Visit<'a> {
     pub(super) kept: Folder,
     pub(super) passed: &'a mut Passed,
     unwritten: &'a mut BTreeMap<PathBuf, Served>,
+    /// Why the hub is asked for nothing more.
+    given_up: Option<Error>,
+    /// What was told of last.
+    told: Option<Failure>,
 }
 
 /// A device during a visit.
@@ -140,7 +145,7 @@ pub(super) struct Stand<'a> {
 
 impl Stand<'_> {
     /// Notes that something went wrong.
-    pub(super) fn fail(&mut self, error: &Error) {
+    fn fail(&mut self, error: &Error) {
         let may_pass = |error: &Error| Failure::from(error).may_pass();
         if self.failed.as_ref().is_none_or(|failed| may_pass(error) && !may_pass(failed)) {
             self.failed = Some(error.flattened());
@@ -191,25 +196,46 @@ impl<'a> Visit<'a> {
     }
 
     /// Hands on what devices said, with one listing for all of them.
-    fn hand_on(&mut self, stands: &mut [Stand<'_>]) -> Result<()> {
+    fn hand_on(&mut self, stands: &mut [Stand<'_>]) {
         let due = || stands.iter().filter(|stand| stand.is_due);
         let statuses = due().map(|stand| self.relay.status_ref(stand.device));
         let requests = due().filter(|stand| stand.asks_anew()).map(|stand| enrolment::ref_of(stand.device));
         let names: Vec<String> = statuses.chain(requests).collect();
-        let found = self.hub.refs(&names)?;
+        let found = self.hub.refs(&names).unwrap_or_else(|error| {
+            self.given_up = Some(error);
+            Vec::new()
+        });
         let at = |name: String| names.iter().zip(&found).find(|(found, _)| **found == name).and_then(|(_, id)| *id);
         for stand in stands.iter_mut().filter(|stand| stand.is_due) {
+            if let Err(error) = self.go_on() {
+                stand.fail(&error);
+                continue;
+            }
             if stand.asks_anew()
                 && let Err(error) = self.ask(stand, at(enrolment::ref_of(stand.device)))
             {
-                stand.fail(&error);
+                self.note(stand, &error);
             }
-            let told = self.tell(stand, at(self.relay.status_ref(stand.device)));
-            if let Err(error) = told.and(self.acknowledge(stand)) {
+            if let Err(error) = self.tell(stand, at(self.relay.status_ref(stand.device))) {
+                self.note(stand, &error);
+            }
+            if let Err(error) = self.acknowledge(stand) {
                 stand.fail(&error);
             }
         }
-        Ok(())
+    }
+
+    /// Notes what went wrong for a device, and whether the hub is to be asked for more.
+    pub(super) fn note(&mut self, stand: &mut Stand<'_>, error: &Error) {
+        stand.fail(error);
+        if is_outage(error.reason()) {
+            self.given_up.get_or_insert(error.flattened());
+        }
+    }
+
+    /// A hub that is gone, or silent, is not asked for every device in turn.
+    pub(super) fn go_on(&self) -> Result<()> {
+        self.given_up.as_ref().map_or(Ok(()), |error| Err(error.flattened()))
     }
 
     /// Hands on a request to be enrolled; one stands there at most.
@@ -361,13 +387,13 @@ impl<'a> Visit<'a> {
             return;
         }
         served.failure = failed.as_ref().map(Failure::from);
-        if !served.failure.as_ref().is_some_and(Failure::may_pass) {
+        if self.given_up.is_none() && !served.failure.as_ref().is_some_and(Failure::may_pass) {
             served.tip = Some(self.tip);
             served.statuses = said.or(served.statuses);
             served.request = asked.map(|(_, digest)| digest).or(served.request);
         }
         match &failed {
-            Some(error) if served.failure != before.failure => {
+            Some(error) if served.failure != before.failure && served.failure != self.told => {
                 log::warn!("relay: {device}: {}: {}", error.reason(), error.one_line());
                 error.get_hint().into_iter().for_each(|hint| log::info!("relay: {device}: hint: {hint}"));
             }
@@ -375,6 +401,7 @@ impl<'a> Visit<'a> {
             None if before.failure.is_some() => log::info!("relay: {device}: carried for again"),
             None => {}
         }
+        self.told = served.failure.clone();
         self.passed.failed = self.passed.failed.take().or(failed);
         if served != before {
             let place = notes_place(self.exchange, device, SERVED);

@@ -60,7 +60,7 @@ impl Visit<'_> {
                 Ok(Brought::Nothing) => seeds.extend(devices),
                 Err(error) => {
                     is_whole = false;
-                    devices.iter().for_each(|at| stands[*at].fail(&error));
+                    devices.iter().for_each(|at| self.note(&mut stands[*at], &error));
                     own.extend(devices);
                 }
             }
@@ -70,7 +70,7 @@ impl Visit<'_> {
             let Stand { device, ref served, .. } = stands[at];
             if let Err(error) = self.seed(device, served.status) {
                 is_whole = false;
-                stands[at].fail(&error);
+                self.note(&mut stands[at], &error);
             }
         }
         for (_, stand) in stands.iter().enumerate().filter(|(at, stand)| stand.is_known && !own.contains(at)) {
@@ -110,6 +110,7 @@ impl Visit<'_> {
 
     /// Brings what lies between a commit and the tip, for these devices. False where the hub knows of no way.
     fn since(&mut self, place: &Place<'_>, base: Oid, devices: &[&DeviceId]) -> Result<bool> {
+        self.go_on()?;
         let (scratch, room) = (Scratch::of(self.relay)?, self.room(place)?);
         let [mut store, mut other] = [scratch.store("brought")?, scratch.store("known")?];
         let mut brought = store.quarantine(&Generation::default())?;
@@ -167,6 +168,7 @@ impl Visit<'_> {
         if self.is_there(&place, None) {
             return Ok(());
         }
+        self.go_on()?;
         let (scratch, room) = (Scratch::of(self.relay)?, self.room(&place)?);
         let mut store = scratch.store("known")?;
         let mut known = store.quarantine(&Generation::default())?;

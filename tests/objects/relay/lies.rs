@@ -17,16 +17,35 @@ use super::{Device, EXCHANGE, FAN, PUMP, START, Site, files, taken};
 /// What becomes of a pack on its way.
 type Lie = dyn Fn(Vec<u8>) -> Vec<u8>;
 
-/// A hub that sends other packs than it has, and may be lost when it is pushed to.
+/// A hub that sends other packs than it has, and may fail at one kind of request.
 struct Lying<'a> {
     hub: &'a mut dyn Upstream,
     lie: &'a Lie,
-    is_lost: bool,
+    fails: Option<(Request, Reason)>,
+    /// How often it failed.
+    failed: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Request {
+    Refs,
+    Push,
+    Objects,
 }
 
 impl<'a> Lying<'a> {
     fn new(hub: &'a mut dyn Upstream, lie: &'a Lie) -> Self {
-        Self { hub, lie, is_lost: false }
+        Self { hub, lie, fails: None, failed: 0 }
+    }
+
+    fn asked(&mut self, request: Request) -> Result<()> {
+        match self.fails {
+            Some((fails, reason)) if fails == request => {
+                self.failed += 1;
+                Err(Error::new(reason, "the line was cut"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -36,6 +55,7 @@ impl Link for Lying<'_> {
     }
 
     fn fetch(&mut self, want: Want<'_>, into: &mut dyn Quarantine) -> Result<()> {
+        self.asked(Request::Objects)?;
         self.hub.fetch(want, into)
     }
 
@@ -62,10 +82,12 @@ impl Upstream for Lying<'_> {
     }
 
     fn refs(&mut self, names: &[String]) -> Result<Vec<Option<Oid>>> {
+        self.asked(Request::Refs)?;
         self.hub.refs(names)
     }
 
     fn pack(&mut self, base: Oid, tip: Oid, take: &mut dyn FnMut(&mut dyn Read) -> Result<()>) -> Result<bool> {
+        self.asked(Request::Objects)?;
         let mut bytes = Vec::new();
         let is_given = self.hub.pack(base, tip, &mut |pack| {
             pack.read_to_end(&mut bytes).unwrap();
@@ -78,10 +100,8 @@ impl Upstream for Lying<'_> {
     }
 
     fn push(&mut self, name: &str, old: Option<Oid>, new: Oid, objects: &[NewObject]) -> Result<()> {
-        match self.is_lost {
-            true => Err(Error::new(Reason::HubUnreachable, "the line was cut")),
-            false => self.hub.push(name, old, new, objects),
-        }
+        self.asked(Request::Push)?;
+        self.hub.push(name, old, new, objects)
     }
 }
 
@@ -162,11 +182,46 @@ fn what_did_not_reach_the_hub_is_tried_again_whatever_else_is_refused() {
     fs::write(site.kept("from-device/site-a/pump-07.enroll.bundle"), "not one").unwrap();
     site.link.list().unwrap();
     let hub = site.link.upstream().unwrap();
-    let mut lost = Lying { is_lost: true, ..Lying::new(hub, &|bytes| bytes) };
+    let fails = Some((Request::Push, Reason::HubUnreachable));
+    let mut lost = Lying { fails, ..Lying::new(hub, &|bytes| bytes) };
     let passed = site.relay.pass_hub(&mut lost, EXCHANGE, false);
     assert_eq!(passed.failed.unwrap().reason(), Reason::HubUnreachable);
     assert_eq!(site.at_hub(&pump), None);
     site.refuses(Reason::BundleInvalid);
     assert_eq!(site.at_hub(&pump), pump.tip);
     assert_eq!(site.passes(), [const { Vec::<String>::new() }; 2]);
+}
+
+#[test]
+fn a_hub_that_fails_is_not_asked_for_each_device_in_turn() {
+    for (request, reason, is_handed) in [
+        (Request::Refs, Reason::ProtocolError, false),
+        (Request::Refs, Reason::HubTimeout, false),
+        (Request::Push, Reason::HubTimeout, false),
+        (Request::Push, Reason::Stopped, false),
+        (Request::Objects, Reason::HubUnreachable, true),
+    ] {
+        let mut site = Site::new(true);
+        let (mut pump, mut fan) = (Device::new(PUMP), Device::new(FAN));
+        let first = site.commit(&START);
+        pump.say(first);
+        fan.say(site.commit(&[("exchange.yaml", "two")]));
+        site.says(&pump);
+        site.says(&fan);
+        site.commit(&[("exchange.yaml", "three")]);
+        for _ in 0..2 {
+            site.link.list().unwrap();
+            let hub = site.link.upstream().unwrap();
+            let mut failing = Lying { fails: Some((request, reason)), ..Lying::new(hub, &|bytes| bytes) };
+            let passed = site.relay.pass_hub(&mut failing, EXCHANGE, false);
+            assert_eq!(passed.failed.map(|error| error.reason()), (reason != Reason::Stopped).then_some(reason));
+            assert_eq!(failing.failed, 1, "{request:?}");
+            assert_eq!([&pump, &fan].map(|device| site.at_hub(device).is_some()), [is_handed; 2], "{request:?}");
+            let failures = [PUMP, FAN].map(|device| site.served(device).failure.map(|failure| failure.reason));
+            assert_eq!(failures, [(reason != Reason::Stopped).then_some(reason); 2], "{request:?}");
+        }
+        site.passes();
+        assert_eq!((site.at_hub(&pump), site.at_hub(&fan)), (pump.tip, fan.tip));
+        assert_eq!(site.bundles(), ["fan-01.bundle", "pump-07.bundle"]);
+    }
 }
