@@ -17,8 +17,9 @@ use std::{
 };
 
 use super::{
-    Hashing, Passed, Relay, notes_place, open, papers, put, read_notes, shared_place, size, specs::Scratch, unkept,
-    write_notes,
+    Hashing, Passed, Relay, notes_place, open, papers, put, read_notes, shared_place, size,
+    specs::{Bounded, Scratch},
+    unkept, write_notes,
 };
 use crate::{
     api::{DeviceId, Error, Oid, Reason, Result, ledger::Generation, limits},
@@ -94,6 +95,7 @@ impl Relay {
         let mut visit = Visit { relay: self, hub, exchange, branch_ref, tip, kept, passed, unwritten, given_up, told };
         let mut stands: Vec<Stand<'_>> = self.devices.iter().map(|device| visit.look(device, again)).collect();
         if stands.iter().any(|stand| stand.is_due) {
+            visit.sweep();
             visit.hand_on(&mut stands);
             visit.serve(&mut stands);
             stands.into_iter().for_each(|stand| visit.remember(stand));
@@ -326,9 +328,9 @@ impl<'a> Visit<'a> {
     fn claim(&mut self, status: Oid) -> Result<Claim> {
         let scratch = Scratch::of(self.relay)?;
         let mut store = scratch.store("known")?;
-        let mut known = store.quarantine(&Generation::default())?;
-        self.fetch(Want::Whole(status), &mut *known)?;
-        seed::claim(&*known, status)
+        let mut known = Bounded::new(store.quarantine(&Generation::default())?, self.relay);
+        self.fetch(Want::Whole(status), &mut known)?;
+        seed::claim(&known, status)
     }
 
     /// Fetches in the conversation that there is, or begins one.

@@ -24,6 +24,8 @@ struct Lying<'a> {
     fails: Option<(Request, Reason)>,
     /// How often it failed.
     failed: usize,
+    /// Why what it sent was not taken.
+    refused: Option<Reason>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,7 +37,7 @@ enum Request {
 
 impl<'a> Lying<'a> {
     fn new(hub: &'a mut dyn Upstream, lie: &'a Lie) -> Self {
-        Self { hub, lie, fails: None, failed: 0 }
+        Self { hub, lie, fails: None, failed: 0, refused: None }
     }
 
     fn asked(&mut self, request: Request) -> Result<()> {
@@ -56,7 +58,7 @@ impl Link for Lying<'_> {
 
     fn fetch(&mut self, want: Want<'_>, into: &mut dyn Quarantine) -> Result<()> {
         self.asked(Request::Objects)?;
-        self.hub.fetch(want, into)
+        self.hub.fetch(want, into).inspect_err(|error| self.refused = Some(error.reason()))
     }
 
     fn publish(&mut self, old: Option<Oid>, new: Oid, objects: &[NewObject]) -> Result<()> {
@@ -170,6 +172,31 @@ fn what_is_not_whole_lies_where_no_device_reaches_it() {
     let passed = site.relay.pass_hub(&mut Lying::new(hub, &looks), EXCHANGE, true);
     assert!(passed.failed.is_none(), "{:?}", passed.failed);
     assert!(!site.relay.scratch.exists());
+}
+
+#[test]
+fn what_is_asked_for_beside_a_bundle_has_the_same_bound() {
+    let mut site = Site::new(false);
+    let noise: String = (0..9_000u32).map(|at| char::from(b'a' + (at.wrapping_mul(at + 7) >> 5) as u8 % 26)).collect();
+    let first = site.commit(&[&START[..], &[("specs/site-c/other/x", &noise)]].concat());
+    let [mut pump, mut fan] = [PUMP, FAN].map(Device::new);
+    for device in [&mut pump, &mut fan] {
+        device.say(first);
+        site.says(device);
+    }
+    // A seed reads little of that, a bundle that goes on nothing.
+    let noisy = |site: &mut Site| {
+        site.link.list().unwrap();
+        let mut hub = Lying::new(site.link.upstream().unwrap(), &|bytes| bytes);
+        let passed = site.relay.pass_hub(&mut hub, EXCHANGE, true);
+        (hub.refused, passed.failed.map(|error| error.reason()))
+    };
+    site.relay.bytes = 2_500;
+    site.commit(&[("specs/site-a/pump-07/x", "two")]);
+    assert_eq!(noisy(&mut site), [Some(Reason::DiskFull); 2].into());
+    assert!(!site.relay.scratch.exists());
+    site.relay.bytes = 1 << 20;
+    assert_eq!(noisy(&mut site), [None; 2].into());
 }
 
 #[test]
