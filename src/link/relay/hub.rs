@@ -274,7 +274,7 @@ impl<'a> Visit<'a> {
             self.stands_where_the_hub_heard(stand, hub)?;
             return said.map(drop);
         };
-        stand.has(claim.observed_revision);
+        stand.has(claim.as_ref().map_or(stand.before.base, |claim| claim.observed_revision));
         match (handing(statuses, hub), hub, statuses.tip()) {
             (Handing::Last(count), _, Some(tip)) => {
                 let name = self.relay.status_ref(stand.device);
@@ -285,7 +285,9 @@ impl<'a> Visit<'a> {
                 self.passed.gave.push(Paper::Statuses.place(self.exchange, stand.device).path());
             }
             (Handing::Apart, Some(status), _) => {
-                let heard = self.claim(status)?;
+                let (Some(claim), Some(heard)) = (claim, self.claim(status)?) else {
+                    return Err(self.apart(stand.device, statuses, hub));
+                };
                 if claim.observed_revision.is_none() && heard.observed_revision.is_some() {
                     (stand.is_known, stand.is_lost) = (false, true);
                     return Err(self.lost(stand.device, statuses, status));
@@ -302,15 +304,16 @@ impl<'a> Visit<'a> {
         Ok(())
     }
 
-    /// The statuses of a device that are not all the hub's, and what the last of them says.
-    fn statuses(&self, stand: &Stand<'_>) -> Result<Option<(Statuses, Claim)>> {
+    /// The statuses of a device that are not all the hub's, and what the last of them says, if that can be read: one of a
+    /// newer agent goes to the hub all the same.
+    fn statuses(&self, stand: &Stand<'_>) -> Result<Option<(Statuses, Option<Claim>)>> {
         if stand.said.is_none() {
             return Ok(None);
         }
         let bytes = self.bytes(&Paper::Statuses.place(self.exchange, stand.device), Paper::Statuses)?;
         let statuses = outbox::decode(&bytes, &self.relay.status_ref(stand.device))?;
         let Some(last) = statuses.links.last() else { return Ok(None) };
-        let claim = seed::claim_in(last)?;
+        let claim = seed::claim_in(last).ok();
         Ok(Some((statuses, claim)))
     }
 
@@ -319,18 +322,18 @@ impl<'a> Visit<'a> {
         match hub {
             None => stand.has(None),
             Some(_) if tip.is_some() && status == hub && failure.is_none() => stand.has(base),
-            Some(status) => stand.has(self.claim(status)?.observed_revision),
+            Some(status) => stand.has(self.claim(status)?.map_or(base, |claim| claim.observed_revision)),
         }
         Ok(())
     }
 
-    /// What a status says that the hub has.
-    fn claim(&mut self, status: Oid) -> Result<Claim> {
+    /// What a status says that the hub has, if that can be read.
+    fn claim(&mut self, status: Oid) -> Result<Option<Claim>> {
         let scratch = Scratch::of(self.relay)?;
         let mut store = scratch.store("known")?;
         let mut known = Bounded::new(store.quarantine(&Generation::default())?, self.relay);
         self.fetch(Want::Whole(status), &mut known)?;
-        seed::claim(&known, status)
+        Ok(seed::claim(&known, status).ok())
     }
 
     /// Fetches in the conversation that there is, or begins one.

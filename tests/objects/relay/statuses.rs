@@ -3,14 +3,14 @@
 use std::fs;
 
 use giter_edge::{
-    api::{DeviceId, Reason},
+    api::{DeviceId, Oid, Reason, object::ObjectKind},
     codec::keyfile::SecretKey,
     git::{bundle, enrolment},
     reconcile::ports::Link,
 };
 
 use super::{Device, EXCHANGE, FAN, PUMP, START, Site};
-use crate::support::{git, git_oid};
+use crate::support::{git, git_oid, object};
 
 #[test]
 fn statuses_that_do_not_go_on_are_refused_once_and_keep_nothing_back() {
@@ -108,19 +108,56 @@ fn what_the_hub_heard_by_another_way_is_known() {
 }
 
 #[test]
+fn a_status_that_the_gateway_cannot_read_is_handed_on_all_the_same() {
+    let mut site = Site::new(true);
+    let mut pump = Device::new(PUMP);
+    let first = site.commit(&START);
+    pump.say(first);
+    site.says(&pump);
+    let tip = site.commit(&[("specs/site-a/pump-07/x", "two")]);
+    site.passes();
+    // What a newer agent says.
+    let blob = object(ObjectKind::Blob, b"words of tomorrow");
+    let tree = object(ObjectKind::Tree, &[b"100644 status.tomorrow\0", blob.id.as_bytes().as_slice()].concat());
+    let people = "<d@x> 1795000000 +0000";
+    let text = |parent| format!("tree {}\nparent {parent}\nauthor {people}\ncommitter {people}\n\nstatus\n", tree.id);
+    let commit = object(ObjectKind::Commit, text(pump.tip.unwrap()).as_bytes());
+    pump.is_heard();
+    pump.tip = Some(commit.id);
+    pump.said = vec![blob, tree, commit];
+    site.says(&pump);
+    assert_eq!(site.passes(), [["pump-07.ack"], ["pump-07.bundle"]]);
+    assert_eq!((site.at_hub(&pump), site.served(PUMP).base), (pump.tip, Some(first)));
+    let is_since = |site: &Site| {
+        let bytes = fs::read(site.kept("to-device/site-a/pump-07.bundle")).unwrap();
+        let header = bundle::header(&mut bytes.as_slice(), ["refs/heads/main"]).unwrap();
+        assert_eq!(header.refs, [Some(tip)]);
+        header.prerequisites == [first]
+    };
+    assert!(is_since(&site));
+    // A gateway that does not remember what it said before brings a seed.
+    fs::remove_file(site.kept("to-device/site-a/pump-07.served")).unwrap();
+    fs::remove_file(site.kept("from-device/site-a/pump-07.bundle")).unwrap();
+    site.passes();
+    assert!(!is_since(&site));
+}
+
+/// A request to be enrolled, of this time: its commit, and the bundle with it.
+fn request(time: i64) -> (Oid, Vec<u8>) {
+    let device: DeviceId = PUMP.parse().unwrap();
+    let notes = giter_edge::codec::enrolment::Notes { board: "sim".into(), agent: "0".into() };
+    let key = SecretKey::from_seed(&[9; 32]);
+    let objects =
+        enrolment::request_commit(enrolment::Request { device: &device, key: &key, ssh_key: None, notes, time });
+    let objects = objects.unwrap();
+    let name = giter_edge::codec::enrolment::ref_of(&device);
+    (objects[2].id, bundle::write(&name, objects[2].id, None, &objects).unwrap())
+}
+
+#[test]
 fn a_request_is_handed_on_once_and_never_in_the_place_of_another() {
     let mut site = Site::new(true);
     site.commit(&START);
-    let request = |time| {
-        let device: DeviceId = PUMP.parse().unwrap();
-        let notes = giter_edge::codec::enrolment::Notes { board: "sim".into(), agent: "0".into() };
-        let key = SecretKey::from_seed(&[9; 32]);
-        let objects =
-            enrolment::request_commit(enrolment::Request { device: &device, key: &key, ssh_key: None, notes, time });
-        let objects = objects.unwrap();
-        let name = giter_edge::codec::enrolment::ref_of(&device);
-        (objects[2].id, bundle::write(&name, objects[2].id, None, &objects).unwrap())
-    };
     let path = site.relay.folder.join("GITER/enroll/from-device/site-a/pump-07.enroll.bundle");
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let (first, bytes) = request(1);
