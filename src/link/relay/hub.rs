@@ -33,7 +33,7 @@ use crate::{
     reconcile::{
         outbox::Statuses,
         ports::{Quarantine, Store, Upstream, Want},
-        relay::served::{Failure, Handing, Kept, Served, handing, is_outage},
+        relay::served::{Failure, Handing, Papers, Served, handing, is_outage},
     },
 };
 
@@ -134,8 +134,8 @@ pub(super) struct Stand<'a> {
     pub(super) served: Served,
     /// The digest of its statuses in the folder.
     said: Option<String>,
-    /// Where its request is in the folder, and its digest.
-    asked: Option<(Place<'a>, String)>,
+    /// Where its requests are in the folder, and their digests: two at most.
+    asked: Vec<(Place<'a>, String)>,
     is_due: bool,
     /// Whether it is known which commit it has.
     pub(super) is_known: bool,
@@ -145,7 +145,7 @@ pub(super) struct Stand<'a> {
     failed: Option<Error>,
 }
 
-impl Stand<'_> {
+impl<'a> Stand<'a> {
     /// Notes that something went wrong.
     fn fail(&mut self, error: &Error) {
         let may_pass = |error: &Error| Failure::from(error).may_pass();
@@ -164,9 +164,10 @@ impl Stand<'_> {
         (self.served.base, self.is_known) = (base, true);
     }
 
-    /// Whether its request was not handed on yet.
-    fn asks_anew(&self) -> bool {
-        self.asked.as_ref().is_some_and(|(_, digest)| self.before.request.as_ref() != Some(digest))
+    /// The requests that were not handed on yet.
+    fn new_requests(&self) -> Vec<(Place<'a>, String)> {
+        let is_new = |(_, digest): &&(Place<'_>, String)| !self.before.requests.contains(digest);
+        self.asked.iter().filter(is_new).cloned().collect()
     }
 }
 
@@ -178,16 +179,16 @@ impl<'a> Visit<'a> {
         let before = unwritten.cloned().unwrap_or_else(|| remembered(kept, exchange, device));
         let said = digest(kept, &Paper::Statuses.place(exchange, device), Paper::Statuses);
         let requests = [*exchange, ENROLL].into_iter().map(|folder| Paper::Request.place(folder, device));
-        let mut requests = requests.filter_map(|place| Some((place.clone(), digest(kept, &place, Paper::Request)?)));
-        let asked = requests.next();
+        let requests = requests.filter_map(|place| Some((place.clone(), digest(kept, &place, Paper::Request)?)));
+        let asked: Vec<_> = requests.collect();
         let own = Paper::Specs.place(exchange, device);
         let shared = |base: Oid| self.is_there(&shared_place(exchange, &shared_name(*tip, Some(base))), Some(base));
         let has_specs = before.base.is_some_and(|base| shared(base) || self.is_there(&own, Some(base)));
         let is_due = before.is_due(
             *tip,
-            &Kept {
+            &Papers {
                 statuses: said.as_deref(),
-                request: asked.as_ref().map(|(_, digest)| &**digest),
+                requests: &Vec::from_iter(asked.iter().map(|(_, digest)| &**digest)),
                 has_specs: has_specs || self.is_there(&own, None),
             },
         );
@@ -201,7 +202,8 @@ impl<'a> Visit<'a> {
     fn hand_on(&mut self, stands: &mut [Stand<'_>]) {
         let due = || stands.iter().filter(|stand| stand.is_due);
         let statuses = due().map(|stand| self.relay.status_ref(stand.device));
-        let requests = due().filter(|stand| stand.asks_anew()).map(|stand| enrolment::ref_of(stand.device));
+        let requests =
+            due().filter(|stand| !stand.new_requests().is_empty()).map(|stand| enrolment::ref_of(stand.device));
         let names: Vec<String> = statuses.chain(requests).collect();
         let found = self.hub.refs(&names).unwrap_or_else(|error| {
             self.given_up = Some(error);
@@ -213,10 +215,12 @@ impl<'a> Visit<'a> {
                 stand.fail(&error);
                 continue;
             }
-            if stand.asks_anew()
-                && let Err(error) = self.ask(stand, at(enrolment::ref_of(stand.device)))
-            {
-                self.note(stand, &error);
+            let mut standing = at(enrolment::ref_of(stand.device));
+            for (place, digest) in stand.new_requests() {
+                match self.ask(stand.device, &place, &mut standing) {
+                    Ok(()) => stand.served.requests.push(digest),
+                    Err(error) => self.note(stand, &error),
+                }
             }
             if let Err(error) = self.tell(stand, at(self.relay.status_ref(stand.device))) {
                 self.note(stand, &error);
@@ -241,16 +245,15 @@ impl<'a> Visit<'a> {
     }
 
     /// Hands on a request to be enrolled; one stands there at most.
-    fn ask(&mut self, stand: &mut Stand<'_>, standing: Option<Oid>) -> Result<()> {
-        let Some((place, digest)) = stand.asked.clone() else { return Ok(()) };
-        let (device, name) = (stand.device, enrolment::ref_of(stand.device));
-        let bytes = self.bytes(&place, Paper::Request)?;
+    fn ask(&mut self, device: &DeviceId, place: &Place<'_>, standing: &mut Option<Oid>) -> Result<()> {
+        let name = enrolment::ref_of(device);
+        let bytes = self.bytes(place, Paper::Request)?;
         let mut rest = bytes.as_slice();
         let invalid = || Error::new(Reason::BundleInvalid, format!("{} has no {name}", place.path().display()));
         let [new] = bundle::header(&mut rest, [&*name])?.refs;
         let new = new.ok_or_else(invalid)?;
         match standing {
-            Some(standing) if standing == new => {}
+            Some(standing) if *standing == new => {}
             Some(standing) => {
                 let what = format!("another request of {device} stands at {name}, {}", standing.short());
                 return Err(Error::new(Reason::EnrolmentConflict, what)
@@ -260,9 +263,9 @@ impl<'a> Visit<'a> {
                 let objects = pack::read(rest, limits::REQUEST_BUNDLE_BYTES as usize)?;
                 self.hub.push(&name, None, new, &objects).map_err(|error| explained(error, device))?;
                 self.passed.gave.push(place.path());
+                *standing = Some(new);
             }
         }
-        stand.served.request = Some(digest);
         Ok(())
     }
 
@@ -392,10 +395,14 @@ impl<'a> Visit<'a> {
             return;
         }
         served.failure = failed.as_ref().map(Failure::from);
+        if !asked.is_empty() {
+            served.requests.retain(|digest| asked.iter().any(|(_, asked)| asked == digest));
+        }
         if self.given_up.is_none() && !served.failure.as_ref().is_some_and(Failure::may_pass) {
             served.tip = Some(self.tip);
             served.statuses = said.or(served.statuses);
-            served.request = asked.map(|(_, digest)| digest).or(served.request);
+            let tried = asked.into_iter().map(|(_, digest)| digest).filter(|digest| !served.requests.contains(digest));
+            served.requests.extend(Vec::from_iter(tried));
         }
         match &failed {
             Some(error) if served.failure != before.failure && served.failure != self.told => {

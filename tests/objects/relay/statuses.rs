@@ -172,6 +172,20 @@ fn a_request_is_handed_on_once_and_never_in_the_place_of_another() {
     git(&site.hub(), &["update-ref", "-d", name]);
     assert_eq!(site.passes()[1], ["pump-07.enroll.bundle"]);
     assert_ne!(git_oid(&site.hub(), &["rev-parse", name]), first);
+    // It knows the exchange now, and asks there; what it left before is not in the way of that, nor brought again.
+    let last = git_oid(&site.hub(), &["rev-parse", name]);
+    git(&site.hub(), &["update-ref", "-d", name]);
+    fs::create_dir_all(site.kept("from-device/site-a")).unwrap();
+    let (second, bytes) = request(3);
+    fs::write(site.kept("from-device/site-a/pump-07.enroll.bundle"), bytes).unwrap();
+    assert_eq!(site.passes()[1], ["pump-07.enroll.bundle"]);
+    assert_eq!(site.passes()[1], [""; 0]);
+    let (third, bytes) = request(4);
+    fs::write(&path, bytes).unwrap();
+    site.refuses(Reason::EnrolmentConflict);
+    git(&site.hub(), &["update-ref", "-d", name]);
+    assert_eq!(site.passes()[1], ["pump-07.enroll.bundle"]);
+    assert!(git_oid(&site.hub(), &["rev-parse", name]) == third && ![last, second].contains(&third));
     // It was answered: what lies there still is not brought again.
     git(&site.hub(), &["update-ref", "-d", name]);
     site.commit(&[("specs/site-a/pump-07/device.yaml", "approved")]);
