@@ -96,6 +96,8 @@ impl Served {
         let rows: BTreeMap<&str, &str> = text.lines().filter_map(|line| line.split_once(": ")).collect();
         let id = |key| rows.get(key).and_then(|id| id.parse().ok());
         let word = |key| rows.get(key).map(|word| (*word).to_owned());
+        // It is shown to people.
+        let message = rows.get("message").map(|message| message.replace(char::is_control, " "));
         let reason = rows.get("reason").and_then(|reason| Reason::named(reason));
         Self {
             tip: id("tip"),
@@ -103,7 +105,7 @@ impl Served {
             status: id("status"),
             statuses: word("statuses"),
             requests: rows.get("requests").map_or(vec![], |words| words.split(' ').map(str::to_owned).collect()),
-            failure: reason.map(|reason| Failure { reason, message: word("message").unwrap_or_default() }),
+            failure: reason.map(|reason| Failure { reason, message: message.unwrap_or_default() }),
         }
     }
 
@@ -236,6 +238,8 @@ mod tests {
         for odd in ["", "tip", "tip: x\nreason: None\n", "\u{0}: \u{0}"] {
             assert_eq!(Served::read(odd), Served::default(), "{odd:?}");
         }
+        let red = Served::read("reason: DiskFull\nmessage: \u{1b}[31mred\u{9b}\n").failure.unwrap();
+        assert_eq!(red.message, " [31mred ");
     }
 
     #[test]
