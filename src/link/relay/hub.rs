@@ -430,7 +430,9 @@ impl<'a> Visit<'a> {
 /// What a hub says to a gateway that it does not take for one.
 fn explained(error: Error, device: &DeviceId) -> Error {
     match error.reason() {
-        Reason::PushRejected => error.hint(format!("let a publisher name {device} in relays of this gateway's Device")),
+        Reason::PushRejected if error.one_line().contains(Reason::RefNotAllowed.as_str()) => {
+            error.hint(format!("let a publisher name {device} in relays of this gateway's Device"))
+        }
         _ => error,
     }
 }
