@@ -211,10 +211,6 @@ impl<'a> Visit<'a> {
         });
         let at = |name: String| names.iter().zip(&found).find(|(found, _)| **found == name).and_then(|(_, id)| *id);
         for stand in stands.iter_mut().filter(|stand| stand.is_due) {
-            if let Err(error) = self.go_on() {
-                stand.fail(&error);
-                continue;
-            }
             let mut standing = at(enrolment::ref_of(stand.device));
             for (place, digest) in stand.new_requests() {
                 match self.ask(stand.device, &place, &mut standing) {
@@ -246,6 +242,7 @@ impl<'a> Visit<'a> {
 
     /// Hands on a request to be enrolled; one stands there at most.
     fn ask(&mut self, device: &DeviceId, place: &Place<'_>, standing: &mut Option<Oid>) -> Result<()> {
+        self.go_on()?;
         let name = enrolment::ref_of(device);
         let bytes = self.bytes(place, Paper::Request)?;
         let mut rest = bytes.as_slice();
@@ -271,6 +268,7 @@ impl<'a> Visit<'a> {
 
     /// Hands on a device's statuses, as far as the hub lacks them, and learns which commit it has.
     fn tell(&mut self, stand: &mut Stand<'_>, hub: Option<Oid>) -> Result<()> {
+        self.go_on()?;
         stand.served.status = hub;
         let said = self.statuses(stand);
         let Some((statuses, claim)) = said.as_ref().ok().and_then(Option::as_ref) else {
@@ -398,7 +396,8 @@ impl<'a> Visit<'a> {
         if !asked.is_empty() {
             served.requests.retain(|digest| asked.iter().any(|(_, asked)| asked == digest));
         }
-        if self.given_up.is_none() && !served.failure.as_ref().is_some_and(Failure::may_pass) {
+        let is_answer = |failure: &Failure| self.given_up.is_none() && !failure.may_pass();
+        if served.failure.as_ref().is_none_or(is_answer) {
             served.tip = Some(self.tip);
             served.statuses = said.or(served.statuses);
             let tried = asked.into_iter().map(|(_, digest)| digest).filter(|digest| !served.requests.contains(digest));

@@ -143,7 +143,7 @@ fn a_status_that_the_gateway_cannot_read_is_handed_on_all_the_same() {
 }
 
 /// A request to be enrolled, of this time: its commit, and the bundle with it.
-fn request(time: i64) -> (Oid, Vec<u8>) {
+pub(super) fn request(time: i64) -> (Oid, Vec<u8>) {
     let device: DeviceId = PUMP.parse().unwrap();
     let notes = giter_edge::codec::enrolment::Notes { board: "sim".into(), agent: "0".into() };
     let key = SecretKey::from_seed(&[9; 32]);
