@@ -4,12 +4,12 @@ use std::{fs, io::Read, path::PathBuf};
 
 use giter_edge::{
     api::{
-        Error, Oid, Reason, Result,
+        DeviceId, Error, Oid, Reason, Result,
         ledger::{Generation, HubTraits},
-        object::NewObject,
+        object::{NewObject, Object},
     },
     git::PackStore,
-    reconcile::ports::{Link, Listing, Quarantine, Upstream, Want},
+    reconcile::ports::{Link, Listing, Objects, Quarantine, Upstream, Want},
 };
 
 use super::{Device, EXCHANGE, FAN, PUMP, START, Site, files, taken};
@@ -20,7 +20,10 @@ type Lie = dyn Fn(Vec<u8>) -> Vec<u8>;
 /// A hub that sends other packs than it has, and may fail at one kind of request.
 struct Lying<'a> {
     hub: &'a mut dyn Upstream,
+    /// Of a pack between two commits.
     lie: &'a Lie,
+    /// Of the objects that are asked for by themselves.
+    twist: &'a Lie,
     fails: Option<(Request, Reason)>,
     /// How often it failed.
     failed: usize,
@@ -37,7 +40,7 @@ enum Request {
 
 impl<'a> Lying<'a> {
     fn new(hub: &'a mut dyn Upstream, lie: &'a Lie) -> Self {
-        Self { hub, lie, fails: None, failed: 0, refused: None }
+        Self { hub, lie, twist: &|bytes| bytes, fails: None, failed: 0, refused: None }
     }
 
     fn asked(&mut self, request: Request) -> Result<()> {
@@ -58,7 +61,8 @@ impl Link for Lying<'_> {
 
     fn fetch(&mut self, want: Want<'_>, into: &mut dyn Quarantine) -> Result<()> {
         self.asked(Request::Objects)?;
-        self.hub.fetch(want, into).inspect_err(|error| self.refused = Some(error.reason()))
+        let mut twisted = Twisted { into, twist: self.twist };
+        self.hub.fetch(want, &mut twisted).inspect_err(|error| self.refused = Some(error.reason()))
     }
 
     fn publish(&mut self, old: Option<Oid>, new: Oid, objects: &[NewObject]) -> Result<()> {
@@ -107,6 +111,74 @@ impl Upstream for Lying<'_> {
     }
 }
 
+/// A quarantine to which other packs come than were sent.
+struct Twisted<'a> {
+    into: &'a mut dyn Quarantine,
+    twist: &'a Lie,
+}
+
+impl Objects for Twisted<'_> {
+    fn read(&self, id: Oid, limit: usize) -> Result<Option<Object>> {
+        self.into.read(id, limit)
+    }
+
+    fn has(&self, id: Oid) -> Result<bool> {
+        self.into.has(id)
+    }
+}
+
+impl Quarantine for Twisted<'_> {
+    fn ingest(&mut self, pack: &mut dyn Read) -> Result<()> {
+        let mut bytes = Vec::new();
+        pack.read_to_end(&mut bytes).unwrap();
+        self.into.ingest(&mut (self.twist)(bytes).as_slice())
+    }
+
+    fn promote(self: Box<Self>, _: Oid, _: &DeviceId) -> Result<Generation> {
+        unreachable!("a gateway accepts nothing")
+    }
+}
+
+#[test]
+fn a_hub_that_lies_of_what_a_seed_needs_leaves_what_is_there() {
+    let mut site = Site::new(true);
+    site.commit(&START);
+    site.passes();
+    let before = files(&site.kept("to-device"));
+    let is_seed = |path: &PathBuf| path.extension().is_some_and(|end| end == "bundle");
+    let seeds: Vec<_> = before.iter().filter(|(path, _)| is_seed(path)).collect();
+    assert_eq!(seeds.len(), 2);
+    site.commit(&[("specs/site-a/pump-07/x", "two"), ("specs/site-b/fan-01/x", "two")]);
+    let empty = giter_edge::git::pack::write(&[]).unwrap();
+    let mut lies: Vec<Box<Lie>> = vec![
+        Box::new(|_| Vec::new()),
+        Box::new(move |_| empty.clone()),
+        Box::new(|bytes| [bytes, b"more".to_vec()].concat()),
+    ];
+    lies.extend((0..20).map(|at| Box::new(flip(at * 7)) as Box<Lie>));
+    for lie in &lies {
+        site.link.list().unwrap();
+        let hub = site.link.upstream().unwrap();
+        let passed = site.relay.pass_hub(&mut Lying { twist: lie, ..Lying::new(hub, &|bytes| bytes) }, EXCHANGE, true);
+        let reason = passed.failed.as_ref().map(|error| error.reason());
+        assert_eq!(reason, Some(Reason::PackInvalid), "{:?}", passed.failed);
+        for (path, bytes) in &seeds {
+            assert_eq!(fs::read(path).unwrap(), **bytes);
+        }
+    }
+    let again = site.relay.pass_hub(site.link.upstream().unwrap(), EXCHANGE, true);
+    assert!(again.failed.is_none() && again.took.len() == 2, "{:?}", again.failed);
+}
+
+/// Changes one byte of a pack.
+fn flip(at: usize) -> impl Fn(Vec<u8>) -> Vec<u8> {
+    move |mut bytes| {
+        let at = at % bytes.len();
+        bytes[at] ^= 0x10;
+        bytes
+    }
+}
+
 #[test]
 fn a_hub_that_lies_leaves_what_is_there() {
     let mut site = Site::new(true);
@@ -120,13 +192,6 @@ fn a_hub_that_lies_leaves_what_is_there() {
     let before = files(&site.kept("to-device/site-a"));
     let is_bundle = |path: &PathBuf| path.ends_with("pump-07.bundle");
     let bundle = before.iter().find(|(path, _)| is_bundle(path)).unwrap();
-    let flip = |at: usize| {
-        move |mut bytes: Vec<u8>| {
-            let at = at % bytes.len();
-            bytes[at] ^= 0x10;
-            bytes
-        }
-    };
     let mut lies: Vec<Box<Lie>> = vec![
         Box::new(|_| Vec::new()),
         Box::new(|bytes| bytes[..bytes.len() - 1].to_vec()),
