@@ -149,9 +149,25 @@ fn a_gateway_that_reaches_the_hub_carries_by_that_and_by_sticks() {
     let heard = site.plant.at_hub(&site.pump);
     assert!(!heard.is_empty());
     assert_eq!(syncs(), [""; 0]);
-    // A stick that was at the hub before brings nothing back; one without anything takes along what is there.
+    // What a stick that was at the hub before brings back stays until the next poll.
+    let old = fs::read(site.plant.world.path(&site.plant.place(Paper::Specs, &site.pump)));
+    let old = old.expect("it was exported before the gateway met any stick");
     site.set("two");
     assert_eq!(syncs(), ["pump-07.bundle"]);
+    let specs = fs::read(site.kept(Paper::Specs)).unwrap();
+    for junk in [old.as_slice(), b"", b"junk"] {
+        fs::write(site.kept(Paper::Specs), junk).unwrap();
+        assert_eq!(syncs(), ["pump-07.bundle"]);
+        assert_eq!(fs::read(site.kept(Paper::Specs)).unwrap(), specs);
+    }
+    let old_stick = format!("old/{}", site.plant.place(Paper::Specs, &site.pump).strip_prefix("stick/").unwrap());
+    site.plant.world.write(&old_stick, "");
+    fs::write(site.plant.world.path(&old_stick), &old).unwrap();
+    assert_eq!(site.passes("old")[0], ["pump-07.bundle"], "the gateway has not met that");
+    assert_eq!(fs::read(site.kept(Paper::Specs)).unwrap(), old);
+    assert_eq!(syncs(), ["pump-07.bundle"]);
+    assert_eq!(fs::read(site.kept(Paper::Specs)).unwrap(), specs);
+    // A stick without anything takes along what is there.
     fs::create_dir(site.plant.world.path("between")).unwrap();
     assert!(site.passes("between")[1].contains(&"pump-07.bundle".into()));
     done(site.meets("pump", "between"));

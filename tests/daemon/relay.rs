@@ -49,3 +49,28 @@ fn what_a_gateway_carries_is_told_once() {
     assert!(said.iter().any(|line| line.contains("relay: fan-01: carried for again")), "{said:?}");
     daemon.stop();
 }
+
+#[test]
+fn what_was_refused_is_tried_again_at_the_first_poll_that_reaches_the_hub() {
+    let site = Site::new(SPECS);
+    site.configure_file("1h", "1h");
+    site.reconfigure("[link]", "[relay]\ndevices = [\"fan-01\"]\n[link]");
+    let daemon = site.start();
+    daemon.wait_for(BUNDLE);
+    daemon.wait_for("debug: polled");
+    let folder = site.path("state/relay/GITER/unnamed/from-device");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("fan-01.bundle"), "not one").unwrap();
+    assert!(polls(&daemon).iter().any(|line| line.contains(FAILURE)));
+    daemon.stop();
+    let (hub, away) = (site.path("hub.git"), site.path("away.git"));
+    fs::rename(&hub, &away).unwrap();
+    let daemon = site.start();
+    daemon.wait_for("debug: polled");
+    fs::rename(&away, &hub).unwrap();
+    let said = polls(&daemon);
+    assert!(said.iter().any(|line| line.contains(FAILURE)), "{said:?}");
+    let said = polls(&daemon);
+    assert!(!said.iter().any(|line| line.contains(FAILURE)), "{said:?}");
+    daemon.stop();
+}

@@ -250,6 +250,7 @@ fn what_a_gateway_changes_is_refused_by_the_device_and_by_the_hub() {
     let run = site.served.world.device.sync();
     assert_eq!((run.exit, run.said("reason")), (Some(3), "PushRejected"), "{}", run.err);
     assert!(run.err.contains("pre-receive hook declined"), "{}", run.err);
+    assert!(!run.err.contains("relays of this gateway's Device"), "{}", run.err);
     assert_eq!(site.heard(), heard);
     fs::write(&said, &sound).unwrap();
     assert_eq!(site.syncs()[1], ["fan-01.bundle"]);

@@ -1,6 +1,7 @@
 //! The device, put together: the configuration decides which real adapter stands behind each port.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{self, Read},
     os::unix::fs::MetadataExt,
@@ -33,6 +34,9 @@ use sha2::{Digest, Sha256};
 /// Where the device tree says what board this is.
 const DEVICE_TREE: &str = "/proc/device-tree/compatible";
 
+/// Where, in the state folder, lies what a gateway brings for others and is not whole yet.
+const RELAY_SCRATCH: &str = "relay.part";
+
 /// A device that may act: it holds the state folder's lock.
 pub struct Device {
     /// What the operator decided.
@@ -48,6 +52,7 @@ pub struct Device {
     outbox: OutboxFile,
     seal: StatusSeal,
     settings: Settings,
+    relay: Option<Relay>,
     _lock: StateLock,
 }
 
@@ -75,7 +80,8 @@ impl Device {
         let store = PackStore::open(&store_folder(&config))?;
         let floor = config.trust.floor.as_deref().map(FloorFile::new);
         let outbox = OutboxFile::new(&config.state, &status_ref(&config));
-        Ok(Self { config, board, cancel, link, store, ledger, floor, outbox, seal, settings, _lock: lock })
+        let relay = relay(&config);
+        Ok(Self { config, board, cancel, link, store, ledger, floor, outbox, seal, settings, relay, _lock: lock })
     }
 
     /// Whoever asks for one tick is told of it at once: no other may follow that would take along what waits.
@@ -107,8 +113,13 @@ impl Device {
     }
 
     /// For whom this device carries, if for anybody.
-    pub fn relay(&self) -> Option<Relay> {
-        relay(&self.config)
+    pub fn relay(&self) -> Option<&Relay> {
+        self.relay.as_ref()
+    }
+
+    /// The same, with the way to the hub between two ticks.
+    pub fn relay_and_link(&mut self) -> Option<(&mut Relay, &mut dyn Link)> {
+        Some((self.relay.as_mut()?, &mut *self.link))
     }
 
     /// The way to the hub, between two ticks.
@@ -269,7 +280,16 @@ pub fn link_settings(config: &Config) -> Result<link::Settings> {
 pub fn relay(config: &Config) -> Option<Relay> {
     let config::Relay { devices, folder, bytes } = config.relay.clone();
     let (branch, prefix) = (config.link.branch.clone(), config.status.prefix.clone());
-    (!devices.is_empty()).then_some(Relay { folder, devices, bytes, branch, prefix })
+    let scratch = config.state.join(RELAY_SCRATCH);
+    (!devices.is_empty()).then_some(Relay {
+        folder,
+        scratch,
+        devices,
+        bytes,
+        branch,
+        prefix,
+        unwritten: BTreeMap::new(),
+    })
 }
 
 /// The exchange of a device with this record, if that is known by now: the one that the operator names, or else the one that

@@ -12,15 +12,16 @@ use giter_edge::{
 use crate::device::{self, Device};
 
 /// Lets everything pass, and tries `again` what was refused before. `None` where this device carries for nobody, knows of no
-/// exchange yet, or was told to stop.
+/// exchange yet, did not reach the hub, or was told to stop.
 pub fn carry(device: &mut Device, agent: &Agent, again: bool) -> Option<Passed> {
-    let relay = device.relay()?;
     let exchange = exchange(&device.config, agent.record())?;
     if device.cancel.is_cancelled() {
         return None;
     }
-    let link = device.link();
-    let passed = relay.pass_hub(link.upstream()?, &exchange, again);
+    let (relay, link) = device.relay_and_link()?;
+    let hub = link.upstream()?;
+    hub.branch()?;
+    let passed = relay.pass_hub(hub, &exchange, again);
     link.rest();
     Some(passed)
 }

@@ -1,7 +1,6 @@
 //! The thread that owns the device: the adapters block, and hold what must not leave their thread.
 
 use std::{
-    mem,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     thread::JoinHandle,
@@ -160,7 +159,8 @@ fn work(config: &Path, opened: &Sender<Result<Opened>>, inbox: &Receiver<Job>) {
             Job::Tick(reach, reply) => {
                 let tick = agent.tick(&mut device.ports(), reach, world::now());
                 let to_hub = reach == Reach::Hub;
-                let relayed = to_hub.then(|| relay::carry(&mut device, &agent, mem::take(&mut is_first))).flatten();
+                let relayed = to_hub.then(|| relay::carry(&mut device, &agent, is_first)).flatten();
+                is_first &= relayed.is_none();
                 let _ = reply.send_blocking(Ticked { tick, relayed, ear: listen(&mut device) });
             }
             Job::Listen(reply) => {

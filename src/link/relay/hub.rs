@@ -9,9 +9,18 @@
 //! Who is due is told by the folder and by what was done before ([`Served`]): a hub that has nothing new is asked for
 //! nothing. What a device says is a hint as to what it lacks; nothing is proven here.
 
-use std::io::{Read, Write};
+use std::{
+    collections::BTreeMap,
+    io::{Read, Write},
+    mem,
+    path::PathBuf,
+};
 
-use super::{Hashing, Passed, Relay, open, papers, put, shared_place, size, specs::Scratch};
+use super::{
+    Hashing, Passed, Relay, notes_place, open, papers, put, read_notes, shared_place, size,
+    specs::{Bounded, Scratch},
+    unkept, write_notes,
+};
 use crate::{
     api::{DeviceId, Error, Oid, Reason, Result, ledger::Generation, limits},
     codec::{
@@ -19,13 +28,12 @@ use crate::{
         status::Claim,
         stick::{ENROLL, Paper, Place, shared_name, write_ack},
     },
-    disk::{atomic, folder},
     git::{bundle, outbox, pack, seed},
     link::stick::{is_there, medium::Folder, unread},
     reconcile::{
         outbox::Statuses,
         ports::{Quarantine, Store, Upstream, Want},
-        relay::served::{Failure, Handing, Kept, Served, handing},
+        relay::served::{Failure, Handing, Papers, Served, handing, is_outage},
     },
 };
 
@@ -46,13 +54,15 @@ pub struct Carried {
 impl Relay {
     /// Lets everything pass between the hub, which was listed by a tick, and the gateway's folder. What cannot pass keeps
     /// nothing else back, and is tried `again` where that is asked for, or something has changed.
-    pub fn pass_hub(&self, hub: &mut dyn Upstream, exchange: &str, again: bool) -> Passed {
+    pub fn pass_hub(&mut self, hub: &mut dyn Upstream, exchange: &str, again: bool) -> Passed {
         let mut passed = Passed::default();
+        let mut unwritten = mem::take(&mut self.unwritten);
         if let Some(tip) = hub.branch()
-            && let Err(error) = self.visit(hub, exchange, (tip, again), &mut passed)
+            && let Err(error) = self.visit(hub, exchange, (tip, again), (&mut passed, &mut unwritten))
         {
             passed.fail("relay", error);
         }
+        self.unwritten = unwritten;
         passed
     }
 
@@ -77,16 +87,16 @@ impl Relay {
         hub: &mut dyn Upstream,
         exchange: &str,
         (tip, again): (Oid, bool),
-        passed: &mut Passed,
+        (passed, unwritten): (&mut Passed, &mut BTreeMap<PathBuf, Served>),
     ) -> Result<()> {
-        folder::make(&self.folder, 0o700)
-            .map_err(|e| Error::state(format!("cannot make {}", self.folder.display()), e))?;
-        let kept = Folder::at(&self.folder)?;
+        let kept = self.open()?;
         let branch_ref = format!("refs/heads/{}", self.branch);
-        let mut visit = Visit { relay: self, hub, exchange, branch_ref, tip, kept, passed };
+        let (given_up, told) = (None, None);
+        let mut visit = Visit { relay: self, hub, exchange, branch_ref, tip, kept, passed, unwritten, given_up, told };
         let mut stands: Vec<Stand<'_>> = self.devices.iter().map(|device| visit.look(device, again)).collect();
         if stands.iter().any(|stand| stand.is_due) {
-            visit.hand_on(&mut stands)?;
+            visit.sweep();
+            visit.hand_on(&mut stands);
             visit.serve(&mut stands);
             stands.into_iter().for_each(|stand| visit.remember(stand));
         }
@@ -109,6 +119,11 @@ pub(super) struct Visit<'a> {
     pub(super) tip: Oid,
     pub(super) kept: Folder,
     pub(super) passed: &'a mut Passed,
+    unwritten: &'a mut BTreeMap<PathBuf, Served>,
+    /// Why the hub is asked for nothing more.
+    given_up: Option<Error>,
+    /// What was told of last.
+    told: Option<Failure>,
 }
 
 /// A device during a visit.
@@ -119,18 +134,20 @@ pub(super) struct Stand<'a> {
     pub(super) served: Served,
     /// The digest of its statuses in the folder.
     said: Option<String>,
-    /// Where its request is in the folder, and its digest.
-    asked: Option<(Place<'a>, String)>,
+    /// Where its requests are in the folder, and their digests: two at most.
+    asked: Vec<(Place<'a>, String)>,
     is_due: bool,
     /// Whether it is known which commit it has.
     pub(super) is_known: bool,
+    /// Whether it has lost its state. What helps it a publisher brings, and nothing here takes that away.
+    pub(super) is_lost: bool,
     /// The first thing that went wrong, or the first that may go better another time.
     failed: Option<Error>,
 }
 
-impl Stand<'_> {
+impl<'a> Stand<'a> {
     /// Notes that something went wrong.
-    pub(super) fn fail(&mut self, error: &Error) {
+    fn fail(&mut self, error: &Error) {
         let may_pass = |error: &Error| Failure::from(error).may_pass();
         if self.failed.as_ref().is_none_or(|failed| may_pass(error) && !may_pass(failed)) {
             self.failed = Some(error.flattened());
@@ -147,9 +164,10 @@ impl Stand<'_> {
         (self.served.base, self.is_known) = (base, true);
     }
 
-    /// Whether its request was not handed on yet.
-    fn asks_anew(&self) -> bool {
-        self.asked.as_ref().is_some_and(|(_, digest)| self.before.request.as_ref() != Some(digest))
+    /// The requests that were not handed on yet.
+    fn new_requests(&self) -> Vec<(Place<'a>, String)> {
+        let is_new = |(_, digest): &&(Place<'_>, String)| !self.before.requests.contains(digest);
+        self.asked.iter().filter(is_new).cloned().collect()
     }
 }
 
@@ -157,58 +175,82 @@ impl<'a> Visit<'a> {
     /// Looks at what the folder has of a device.
     fn look(&self, device: &'a DeviceId, again: bool) -> Stand<'a> {
         let Self { kept, exchange, tip, .. } = self;
-        let before = remembered(kept, exchange, device);
+        let unwritten = self.unwritten.get(&notes_place(exchange, device, SERVED).path());
+        let before = unwritten.cloned().unwrap_or_else(|| remembered(kept, exchange, device));
         let said = digest(kept, &Paper::Statuses.place(exchange, device), Paper::Statuses);
         let requests = [*exchange, ENROLL].into_iter().map(|folder| Paper::Request.place(folder, device));
-        let mut requests = requests.filter_map(|place| Some((place.clone(), digest(kept, &place, Paper::Request)?)));
-        let asked = requests.next();
-        let shared = before.base.map(|base| shared_name(*tip, Some(base)));
-        let shared = shared.is_some_and(|name| size(kept, &shared_place(exchange, &name)) > 0);
+        let requests = requests.filter_map(|place| Some((place.clone(), digest(kept, &place, Paper::Request)?)));
+        let asked: Vec<_> = requests.collect();
+        let own = Paper::Specs.place(exchange, device);
+        let shared = |base: Oid| self.is_there(&shared_place(exchange, &shared_name(*tip, Some(base))), Some(base));
+        let has_specs = before.base.is_some_and(|base| shared(base) || self.is_there(&own, Some(base)));
         let is_due = before.is_due(
             *tip,
-            &Kept {
+            &Papers {
                 statuses: said.as_deref(),
-                request: asked.as_ref().map(|(_, digest)| &**digest),
-                has_specs: shared || size(kept, &Paper::Specs.place(exchange, device)) > 0,
+                requests: &Vec::from_iter(asked.iter().map(|(_, digest)| &**digest)),
+                has_specs: has_specs || self.is_there(&own, None),
             },
         );
         let is_due = is_due || again && before.failure.is_some();
-        Stand { device, served: before.clone(), before, said, asked, is_due, is_known: !is_due, failed: None }
+        // What failed for good waits for a change, whoever else is due.
+        let is_known = !is_due && before.failure.is_none();
+        Stand { device, served: before.clone(), before, said, asked, is_due, is_known, is_lost: false, failed: None }
     }
 
     /// Hands on what devices said, with one listing for all of them.
-    fn hand_on(&mut self, stands: &mut [Stand<'_>]) -> Result<()> {
+    fn hand_on(&mut self, stands: &mut [Stand<'_>]) {
         let due = || stands.iter().filter(|stand| stand.is_due);
         let statuses = due().map(|stand| self.relay.status_ref(stand.device));
-        let requests = due().filter(|stand| stand.asks_anew()).map(|stand| enrolment::ref_of(stand.device));
+        let requests =
+            due().filter(|stand| !stand.new_requests().is_empty()).map(|stand| enrolment::ref_of(stand.device));
         let names: Vec<String> = statuses.chain(requests).collect();
-        let found = self.hub.refs(&names)?;
+        let found = self.hub.refs(&names).unwrap_or_else(|error| {
+            self.given_up = Some(error);
+            Vec::new()
+        });
         let at = |name: String| names.iter().zip(&found).find(|(found, _)| **found == name).and_then(|(_, id)| *id);
         for stand in stands.iter_mut().filter(|stand| stand.is_due) {
-            if stand.asks_anew()
-                && let Err(error) = self.ask(stand, at(enrolment::ref_of(stand.device)))
-            {
-                stand.fail(&error);
+            let mut standing = at(enrolment::ref_of(stand.device));
+            for (place, digest) in stand.new_requests() {
+                match self.ask(stand.device, &place, &mut standing) {
+                    Ok(()) => stand.served.requests.push(digest),
+                    Err(error) => self.note(stand, &error),
+                }
             }
-            let told = self.tell(stand, at(self.relay.status_ref(stand.device)));
-            if let Err(error) = told.and(self.acknowledge(stand)) {
+            if let Err(error) = self.tell(stand, at(self.relay.status_ref(stand.device))) {
+                self.note(stand, &error);
+            }
+            if let Err(error) = self.acknowledge(stand) {
                 stand.fail(&error);
             }
         }
-        Ok(())
+    }
+
+    /// Notes what went wrong for a device, and whether the hub is to be asked for more.
+    pub(super) fn note(&mut self, stand: &mut Stand<'_>, error: &Error) {
+        stand.fail(error);
+        if is_outage(error.reason()) {
+            self.given_up.get_or_insert(error.flattened());
+        }
+    }
+
+    /// A hub that is gone, or silent, is not asked for every device in turn.
+    pub(super) fn go_on(&self) -> Result<()> {
+        self.given_up.as_ref().map_or(Ok(()), |error| Err(error.flattened()))
     }
 
     /// Hands on a request to be enrolled; one stands there at most.
-    fn ask(&mut self, stand: &mut Stand<'_>, standing: Option<Oid>) -> Result<()> {
-        let Some((place, digest)) = stand.asked.clone() else { return Ok(()) };
-        let (device, name) = (stand.device, enrolment::ref_of(stand.device));
-        let bytes = self.bytes(&place, Paper::Request)?;
+    fn ask(&mut self, device: &DeviceId, place: &Place<'_>, standing: &mut Option<Oid>) -> Result<()> {
+        self.go_on()?;
+        let name = enrolment::ref_of(device);
+        let bytes = self.bytes(place, Paper::Request)?;
         let mut rest = bytes.as_slice();
         let invalid = || Error::new(Reason::BundleInvalid, format!("{} has no {name}", place.path().display()));
         let [new] = bundle::header(&mut rest, [&*name])?.refs;
         let new = new.ok_or_else(invalid)?;
         match standing {
-            Some(standing) if standing == new => {}
+            Some(standing) if *standing == new => {}
             Some(standing) => {
                 let what = format!("another request of {device} stands at {name}, {}", standing.short());
                 return Err(Error::new(Reason::EnrolmentConflict, what)
@@ -218,21 +260,22 @@ impl<'a> Visit<'a> {
                 let objects = pack::read(rest, limits::REQUEST_BUNDLE_BYTES as usize)?;
                 self.hub.push(&name, None, new, &objects).map_err(|error| explained(error, device))?;
                 self.passed.gave.push(place.path());
+                *standing = Some(new);
             }
         }
-        stand.served.request = Some(digest);
         Ok(())
     }
 
     /// Hands on a device's statuses, as far as the hub lacks them, and learns which commit it has.
     fn tell(&mut self, stand: &mut Stand<'_>, hub: Option<Oid>) -> Result<()> {
+        self.go_on()?;
         stand.served.status = hub;
         let said = self.statuses(stand);
         let Some((statuses, claim)) = said.as_ref().ok().and_then(Option::as_ref) else {
             self.stands_where_the_hub_heard(stand, hub)?;
             return said.map(drop);
         };
-        stand.has(claim.observed_revision);
+        stand.has(claim.as_ref().map_or(stand.before.base, |claim| claim.observed_revision));
         match (handing(statuses, hub), hub, statuses.tip()) {
             (Handing::Last(count), _, Some(tip)) => {
                 let name = self.relay.status_ref(stand.device);
@@ -243,8 +286,14 @@ impl<'a> Visit<'a> {
                 self.passed.gave.push(Paper::Statuses.place(self.exchange, stand.device).path());
             }
             (Handing::Apart, Some(status), _) => {
-                let heard = self.claim(status)?;
-                if heard.sequence < claim.sequence {
+                let (Some(claim), Some(heard)) = (claim, self.claim(status)?) else {
+                    return Err(self.apart(stand.device, statuses, hub));
+                };
+                if claim.observed_revision.is_none() && heard.observed_revision.is_some() {
+                    (stand.is_known, stand.is_lost) = (false, true);
+                    return Err(self.lost(stand.device, statuses, status));
+                }
+                if heard.sequence <= claim.sequence {
                     return Err(self.apart(stand.device, statuses, hub));
                 }
                 // The hub heard it by another way, and this is older.
@@ -256,15 +305,16 @@ impl<'a> Visit<'a> {
         Ok(())
     }
 
-    /// The statuses of a device that are not all the hub's, and what the last of them says.
-    fn statuses(&self, stand: &Stand<'_>) -> Result<Option<(Statuses, Claim)>> {
+    /// The statuses of a device that are not all the hub's, and what the last of them says, if that can be read: one of a
+    /// newer agent goes to the hub all the same.
+    fn statuses(&self, stand: &Stand<'_>) -> Result<Option<(Statuses, Option<Claim>)>> {
         if stand.said.is_none() {
             return Ok(None);
         }
         let bytes = self.bytes(&Paper::Statuses.place(self.exchange, stand.device), Paper::Statuses)?;
         let statuses = outbox::decode(&bytes, &self.relay.status_ref(stand.device))?;
         let Some(last) = statuses.links.last() else { return Ok(None) };
-        let claim = seed::claim_in(last)?;
+        let claim = seed::claim_in(last).ok();
         Ok(Some((statuses, claim)))
     }
 
@@ -273,18 +323,18 @@ impl<'a> Visit<'a> {
         match hub {
             None => stand.has(None),
             Some(_) if tip.is_some() && status == hub && failure.is_none() => stand.has(base),
-            Some(status) => stand.has(self.claim(status)?.observed_revision),
+            Some(status) => stand.has(self.claim(status)?.map_or(base, |claim| claim.observed_revision)),
         }
         Ok(())
     }
 
-    /// What a status says that the hub has.
-    fn claim(&mut self, status: Oid) -> Result<Claim> {
+    /// What a status says that the hub has, if that can be read.
+    fn claim(&mut self, status: Oid) -> Result<Option<Claim>> {
         let scratch = Scratch::of(self.relay)?;
         let mut store = scratch.store("known")?;
-        let mut known = store.quarantine(&Generation::default())?;
-        self.fetch(Want::Whole(status), &mut *known)?;
-        seed::claim(&*known, status)
+        let mut known = Bounded::new(store.quarantine(&Generation::default())?, self.relay);
+        self.fetch(Want::Whole(status), &mut known)?;
+        Ok(seed::claim(&known, status).ok())
     }
 
     /// Fetches in the conversation that there is, or begins one.
@@ -318,6 +368,16 @@ impl<'a> Visit<'a> {
             .hint(format!("{cure}in a clone, giterctl import {} judges them", self.relay.folder.display()))
     }
 
+    fn lost(&self, device: &DeviceId, statuses: &Statuses, hub: Oid) -> Error {
+        let last = statuses.tip().map_or("none".into(), |tip| tip.short());
+        let what =
+            format!("{device} has lost its state: {last} does not go on from {}, where the hub's ref is", hub.short());
+        Error::new(Reason::NotFastForward, what).hint(format!(
+            "giterctl export --seed {device} --to {} brings it the way from what it had accepted",
+            self.relay.folder.display()
+        ))
+    }
+
     fn bytes(&self, place: &Place<'_>, paper: Paper) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         if let Some(mut source) = open(&self.kept, place, paper.most())? {
@@ -333,13 +393,18 @@ impl<'a> Visit<'a> {
             return;
         }
         served.failure = failed.as_ref().map(Failure::from);
-        if !served.failure.as_ref().is_some_and(Failure::may_pass) {
+        if !asked.is_empty() {
+            served.requests.retain(|digest| asked.iter().any(|(_, asked)| asked == digest));
+        }
+        let is_answer = |failure: &Failure| self.given_up.is_none() && !failure.may_pass();
+        if served.failure.as_ref().is_none_or(is_answer) {
             served.tip = Some(self.tip);
             served.statuses = said.or(served.statuses);
-            served.request = asked.map(|(_, digest)| digest).or(served.request);
+            let tried = asked.into_iter().map(|(_, digest)| digest).filter(|digest| !served.requests.contains(digest));
+            served.requests.extend(Vec::from_iter(tried));
         }
         match &failed {
-            Some(error) if served.failure != before.failure => {
+            Some(error) if served.failure != before.failure && served.failure != self.told => {
                 log::warn!("relay: {device}: {}: {}", error.reason(), error.one_line());
                 error.get_hint().into_iter().for_each(|hint| log::info!("relay: {device}: hint: {hint}"));
             }
@@ -347,44 +412,34 @@ impl<'a> Visit<'a> {
             None if before.failure.is_some() => log::info!("relay: {device}: carried for again"),
             None => {}
         }
+        self.told = served.failure.clone();
         self.passed.failed = self.passed.failed.take().or(failed);
         if served != before {
-            let place = served_place(self.exchange, device);
-            let written = folder::below(&self.relay.folder, place.folders.iter().copied())
-                .and_then(|folder| atomic::replace(folder, &place.file, served.write().as_bytes(), None));
-            if let Err(error) = written.map_err(unkept(&place)) {
+            let place = notes_place(self.exchange, device, SERVED);
+            self.unwritten.remove(&place.path());
+            if let Err(error) = write_notes(&self.kept, &place, &served.write()) {
+                // Else all would be due again, as long as the disk is full.
+                self.unwritten.insert(place.path(), served);
                 self.passed.fail("relay", error);
             }
         }
     }
 }
 
-/// That something could not be written into the folder.
-pub(super) fn unkept(place: &Place<'_>) -> impl FnOnce(std::io::Error) -> Error + use<> {
-    let what = format!("cannot keep {}", place.path().display());
-    move |e| pack::unwrap(e, |e| Error::io(Reason::StateFailed, what, e))
-}
-
 /// What a hub says to a gateway that it does not take for one.
 fn explained(error: Error, device: &DeviceId) -> Error {
     match error.reason() {
-        Reason::PushRejected => error.hint(format!("let a publisher name {device} in relays of this gateway's Device")),
+        Reason::PushRejected if error.one_line().contains(Reason::RefNotAllowed.as_str()) => {
+            error.hint(format!("let a publisher name {device} in relays of this gateway's Device"))
+        }
         _ => error,
     }
 }
 
-fn served_place<'a>(exchange: &'a str, device: &'a DeviceId) -> Place<'a> {
-    let Place { folders, file } = Paper::Ack.place(exchange, device);
-    let name = file.strip_suffix(Paper::Ack.ending()).unwrap_or(&file);
-    Place { folders, file: format!("{name}{SERVED}") }
-}
-
 /// What was done for a device; nothing where that cannot be read.
 fn remembered(kept: &Folder, exchange: &str, device: &DeviceId) -> Served {
-    let mut text = String::new();
-    let source = open(kept, &served_place(exchange, device), limits::RECEIPT_BYTES).ok().flatten();
-    let read = source.is_some_and(|mut source| source.read_to_string(&mut text).is_ok());
-    if read { Served::read(&text) } else { Served::default() }
+    let text = read_notes(kept, &notes_place(exchange, device, SERVED), limits::RECEIPT_BYTES);
+    Served::read(&text.unwrap_or_default())
 }
 
 /// The digest of a file; `None` if there is none that could be handed on.

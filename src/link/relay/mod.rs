@@ -6,8 +6,10 @@
 //! the hub, or a stick <-from-device- relay.folder <-from-device- a device's stick, or the device itself
 //! ```
 //!
-//! `stick` and `hub` are the two ways, `specs` makes the bundles of what the hub has. Bytes are copied as they are. A copy counts once it was looked at: a bundle brings the ref of that branch or device,
-//! statuses follow each other, nothing is larger than it may be. Whether it is true is for those who have the keys.
+//! `stick` and `hub` are the two ways, `specs` makes the bundles of what the hub has. From a stick and to it bytes are copied as
+//! they are; a hub is sent the objects of a bundle, and its pack is put into another. A copy counts once it was looked at: a bundle
+//! brings the ref of that branch or device, statuses follow each other, nothing is larger than it may be. Whether it is true is for
+//! those who have the keys.
 
 mod hub;
 mod specs;
@@ -16,12 +18,16 @@ mod stick;
 pub use hub::Carried;
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{self, BufReader, Read, Write},
     path::PathBuf,
 };
 
-use rustix::fs::fsync;
+use rustix::{
+    fs::{AtFlags, fsync, unlinkat},
+    io::Errno,
+};
 use sha2::{Digest, Sha256};
 
 use super::stick::{
@@ -36,8 +42,8 @@ use crate::{
         stick::{ENROLL, Paper, Place, TO_DEVICE, TOP, read_ack},
     },
     disk::{atomic, folder},
-    git::{bundle, outbox},
-    reconcile::outbox::Statuses,
+    git::{bundle, outbox, pack},
+    reconcile::{outbox::Statuses, relay::served::Served},
 };
 
 /// All that is carried.
@@ -46,8 +52,10 @@ const PAPERS: [Paper; 5] = [Paper::Specs, Paper::Ack, Paper::Statuses, Paper::Re
 /// For whom a gateway carries.
 #[derive(Clone, Debug)]
 pub struct Relay {
-    /// What it keeps.
+    /// What it keeps. Those for whom it carries write there, too.
     pub folder: PathBuf,
+    /// Where that lies which is not whole yet: out of their reach.
+    pub scratch: PathBuf,
     /// The devices.
     pub devices: Vec<DeviceId>,
     /// The most that it takes into its folder, in bytes.
@@ -56,6 +64,8 @@ pub struct Relay {
     pub branch: String,
     /// The folder of the status refs.
     pub prefix: String,
+    /// What was done for devices and could not be written beside what is carried, by where it belongs.
+    pub unwritten: BTreeMap<PathBuf, Served>,
 }
 
 /// What passed, from the top of the folder and of the stick.
@@ -86,6 +96,13 @@ impl Relay {
         let shared = names(&kept, exchange)?;
         let of_all: u64 = shared.iter().map(|name| size(&kept, &shared_place(exchange, name))).sum();
         Ok((sizes.iter().filter(|size| **size > 0).count(), sizes.iter().sum::<u64>() + of_all))
+    }
+
+    /// The folder, made where it is missing.
+    fn open(&self) -> Result<Folder> {
+        folder::make(&self.folder, 0o700)
+            .map_err(|e| Error::state(format!("cannot make {}", self.folder.display()), e))?;
+        Folder::at(&self.folder)
     }
 
     /// Looks at a copy; `None` if there is none.
@@ -170,6 +187,44 @@ fn put(to: &Folder, place: &Place<'_>, fill: impl FnOnce(&mut File) -> io::Resul
     })?;
     atomic::adopt(&folder, &place.file)?;
     Ok(fsync(&folder)?)
+}
+
+/// Takes a file away; whether there was one.
+fn remove(kept: &Folder, place: &Place<'_>) -> Result<bool> {
+    let Some(folder) = kept.below(place.folders.iter().copied())? else { return Ok(false) };
+    match unlinkat(&folder, &*place.file, AtFlags::empty()) {
+        Ok(()) => Ok(true),
+        Err(Errno::NOENT) => Ok(false),
+        Err(e) => Err(Error::state(format!("cannot remove {}", place.path().display()), e.into())),
+    }
+}
+
+/// Where the gateway keeps notes of its own on a device, beside what goes there.
+fn notes_place<'a>(exchange: &'a str, device: &'a DeviceId, ending: &str) -> Place<'a> {
+    let Place { folders, file } = Paper::Ack.place(exchange, device);
+    let name = file.strip_suffix(Paper::Ack.ending()).unwrap_or(&file);
+    Place { folders, file: format!("{name}{ending}") }
+}
+
+/// The notes that lie there; nothing where there are none.
+fn read_notes(kept: &Folder, place: &Place<'_>, most: u64) -> Result<String> {
+    let mut text = String::new();
+    if let Some(mut source) = open(kept, place, most)? {
+        source.read_to_string(&mut text).map_err(unread)?;
+    }
+    Ok(text)
+}
+
+fn write_notes(kept: &Folder, place: &Place<'_>, text: &str) -> Result<()> {
+    folder::below_open(kept, place.folders.iter().copied())
+        .and_then(|folder| atomic::replace(folder, &place.file, text.as_bytes(), None))
+        .map_err(unkept(place))
+}
+
+/// That something could not be written into the folder.
+fn unkept(place: &Place<'_>) -> impl FnOnce(io::Error) -> Error + use<> {
+    let what = format!("cannot keep {}", place.path().display());
+    move |e| pack::unwrap(e, |e| Error::io(Reason::StateFailed, what, e))
 }
 
 /// That the folder would have too many bytes.

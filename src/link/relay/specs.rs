@@ -18,25 +18,23 @@ use std::{
 
 use super::{
     Relay,
-    hub::{Stand, Visit, unkept},
-    names, open, put, shared_place, size, too_full,
+    hub::{Stand, Visit},
+    names, open, put, remove, shared_place, size, too_full, unkept,
 };
 use crate::{
     api::{DeviceId, Error, Oid, Reason, Result, ledger::Generation, limits},
-    codec::stick::{Paper, Place, is_shared_name, shared_name},
+    codec::stick::{Paper, Place, SHARED, TO_DEVICE, TOP, is_shared_name, shared_name},
+    disk::atomic::{is_temporary, temporary_name},
     git::{
         PackStore, bundle,
         gaps::{self, Gaps},
         pack, seed,
     },
     reconcile::{
-        ports::{ObjectKind, Objects, Quarantine, Store, Want},
+        ports::{Object, ObjectKind, Objects, Quarantine, Store, Want},
         relay::served::{Bundles, bundles},
     },
 };
-
-/// Where, in the gateway's folder, lies what is not whole yet.
-const SCRATCH: &str = ".hub";
 
 /// The bundle that is there for those who have a commit.
 enum Brought {
@@ -49,11 +47,24 @@ enum Brought {
 }
 
 impl Visit<'_> {
+    /// Takes away what a power cut left of bundles that were being written.
+    pub(super) fn sweep(&mut self) {
+        let exchange = self.exchange;
+        let is_shared = |name: &str| name.starts_with(&format!(".{SHARED}")) && is_temporary(name);
+        let folder = self.kept.below([TOP, exchange, TO_DEVICE]).ok().flatten();
+        let shared = folder.and_then(|folder| folder.names(is_shared).ok()).unwrap_or_default();
+        shared.iter().for_each(|name| self.remove(&shared_place(exchange, name)));
+        for device in &self.relay.devices {
+            let Place { folders, file } = Paper::Specs.place(exchange, device);
+            self.remove(&Place { folders, file: temporary_name(&file) });
+        }
+    }
+
     /// Brings every device what it lacks, and takes away what nobody needs any more.
     pub(super) fn serve(&mut self, stands: &mut [Stand<'_>]) {
         let bases = stands.iter().enumerate().filter(|(_, stand)| stand.is_known);
         let Bundles { since, mut seeds } = bundles(bases.map(|(at, stand)| (at, stand.served.base)), self.tip);
-        let mut is_whole = stands.iter().all(|stand| stand.is_known);
+        let mut is_whole = stands.iter().all(|stand| stand.is_known || stand.is_lost);
         let (mut shared, mut own) = (Vec::new(), Vec::new());
         for (base, devices) in since {
             let of: Vec<&Stand<'_>> = devices.iter().map(|at| &stands[*at]).collect();
@@ -63,7 +74,7 @@ impl Visit<'_> {
                 Ok(Brought::Nothing) => seeds.extend(devices),
                 Err(error) => {
                     is_whole = false;
-                    devices.iter().for_each(|at| stands[*at].fail(&error));
+                    devices.iter().for_each(|at| self.note(&mut stands[*at], &error));
                     own.extend(devices);
                 }
             }
@@ -73,7 +84,7 @@ impl Visit<'_> {
             let Stand { device, ref served, .. } = stands[at];
             if let Err(error) = self.seed(device, served.status) {
                 is_whole = false;
-                stands[at].fail(&error);
+                self.note(&mut stands[at], &error);
             }
         }
         for (_, stand) in stands.iter().enumerate().filter(|(at, stand)| stand.is_known && !own.contains(at)) {
@@ -113,6 +124,7 @@ impl Visit<'_> {
 
     /// Brings what lies between a commit and the tip, for these devices. False where the hub knows of no way.
     fn since(&mut self, place: &Place<'_>, base: Oid, devices: &[&DeviceId]) -> Result<bool> {
+        self.go_on()?;
         let (scratch, room) = (Scratch::of(self.relay)?, self.room(place)?);
         let [mut store, mut other] = [scratch.store("brought")?, scratch.store("known")?];
         let mut brought = store.quarantine(&Generation::default())?;
@@ -122,14 +134,14 @@ impl Visit<'_> {
         })?;
         let commits = if is_given { gaps::commits(&*brought, base, self.tip)? } else { None };
         let Some(commits) = commits else { return Ok(false) };
-        let mut known = other.quarantine(&Generation::default())?;
-        let lacks = self.lacks(&*brought, &mut *known, base, &commits, devices)?;
+        let mut known = Bounded::new(other.quarantine(&Generation::default())?, self.relay);
+        let lacks = self.lacks(&*brought, &mut known, base, &commits, devices)?;
         let head = bundle::head(Some((base, "")), [(self.tip, &*self.branch_ref)]);
         self.write(place, room, |into| {
             into.write_all(head.as_bytes())?;
             let bytes = file.stream_position()?;
             file.rewind()?;
-            let more = pack::pick(&*known, &lacks, limits::OBJECT_BYTES);
+            let more = pack::pick(&known, &lacks, limits::OBJECT_BYTES);
             pack::extend(&mut BufReader::new(&file), bytes, lacks.len(), more, into).map_err(io::Error::other)
         })?;
         Ok(true)
@@ -170,26 +182,27 @@ impl Visit<'_> {
         if self.is_there(&place, None) {
             return Ok(());
         }
+        self.go_on()?;
         let (scratch, room) = (Scratch::of(self.relay)?, self.room(&place)?);
         let mut store = scratch.store("known")?;
-        let mut known = store.quarantine(&Generation::default())?;
-        self.fetch(Want::Tip { tip: self.tip, have: None, device }, &mut *known)?;
+        let mut known = Bounded::new(store.quarantine(&Generation::default())?, self.relay);
+        self.fetch(Want::Tip { tip: self.tip, have: None, device }, &mut known)?;
         if let Some(status) = heard {
-            self.fetch(Want::Whole(status), &mut *known)?;
+            self.fetch(Want::Whole(status), &mut known)?;
         }
-        let names = seed::names(&*known, self.tip, device, heard)?;
+        let names = seed::names(&known, self.tip, device, heard)?;
         let status_ref = format!("{}/{device}", self.relay.prefix);
         let refs = [(self.tip, &*self.branch_ref)].into_iter().chain(heard.map(|status| (status, &*status_ref)));
         let head = bundle::head(None, refs);
-        let mut pack = pack::Stream::tight(names.len(), pack::pick(&*known, &names, limits::OBJECT_BYTES))?;
+        let mut pack = pack::Stream::tight(names.len(), pack::pick(&known, &names, limits::OBJECT_BYTES))?;
         self.write(&place, room, |into| {
             into.write_all(head.as_bytes())?;
             io::copy(&mut pack, into).map(drop)
         })
     }
 
-    /// Whether a bundle is there that leads from the base to the tip.
-    fn is_there(&self, place: &Place<'_>, base: Option<Oid>) -> bool {
+    /// Whether a bundle is there that leads from the base to the tip, whoever put it there.
+    pub(super) fn is_there(&self, place: &Place<'_>, base: Option<Oid>) -> bool {
         let Ok(Some(source)) = open(&self.kept, place, Paper::Specs.most()) else { return false };
         let header = bundle::header(&mut BufReader::new(source), [&*self.branch_ref]);
         let prerequisites: Vec<Oid> = base.into_iter().collect();
@@ -215,10 +228,10 @@ impl Visit<'_> {
     }
 
     fn remove(&mut self, place: &Place<'_>) {
-        match fs::remove_file(self.relay.folder.join(place.path())) {
-            Ok(()) => log::debug!("relay: nobody needs {} any more", place.path().display()),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) => self.passed.fail("relay", Error::state(format!("cannot remove {}", place.path().display()), e)),
+        match remove(&self.kept, place) {
+            Ok(true) => log::debug!("relay: nobody needs {} any more", place.path().display()),
+            Ok(false) => {}
+            Err(error) => self.passed.fail("relay", error),
         }
     }
 }
@@ -233,7 +246,7 @@ impl Scratch {
     ///
     /// `DiskFull`, `StateReadOnly`, `StateFailed`.
     pub(super) fn of(relay: &Relay) -> Result<Self> {
-        let scratch = Self(relay.folder.join(SCRATCH));
+        let scratch = Self(relay.scratch.clone());
         match fs::remove_dir_all(&scratch.0) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(scratch.failed("sweep", e)),
             _ => fs::create_dir(&scratch.0).map_err(|e| scratch.failed("make", e)).map(|()| scratch),
@@ -262,6 +275,56 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A quarantine into which no more comes than the gateway may keep.
+pub(super) struct Bounded<'a> {
+    into: Box<dyn Quarantine + 'a>,
+    left: u64,
+    relay: &'a Relay,
+}
+
+impl<'a> Bounded<'a> {
+    /// What comes into that one.
+    pub(super) fn new(into: Box<dyn Quarantine + 'a>, relay: &'a Relay) -> Self {
+        Self { into, left: relay.bytes, relay }
+    }
+}
+
+impl Objects for Bounded<'_> {
+    fn read(&self, id: Oid, limit: usize) -> Result<Option<Object>> {
+        self.into.read(id, limit)
+    }
+
+    fn has(&self, id: Oid) -> Result<bool> {
+        self.into.has(id)
+    }
+}
+
+impl Quarantine for Bounded<'_> {
+    fn ingest(&mut self, pack: &mut dyn Read) -> Result<()> {
+        let Self { into, left, relay } = self;
+        into.ingest(&mut Counted { source: pack, left, relay })
+    }
+
+    fn promote(self: Box<Self>, tip: Oid, device: &DeviceId) -> Result<Generation> {
+        self.into.promote(tip, device)
+    }
+}
+
+/// A reader that ends with an error where it yields more than is left.
+struct Counted<'a> {
+    source: &'a mut dyn Read,
+    left: &'a mut u64,
+    relay: &'a Relay,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.read(buffer)?;
+        *self.left = self.left.checked_sub(count as u64).ok_or_else(|| io::Error::other(too_full(self.relay)))?;
+        Ok(count)
     }
 }
 

@@ -1,16 +1,15 @@
 //! The way by stick: papers go from a stick into the gateway's folder, and from there to a stick.
 
-use std::{
-    collections::BTreeMap,
-    io::{self, Read},
-};
+use std::{collections::BTreeMap, io};
 
-use super::{Copy, Hashing, Kind, Passed, Relay, names, open, papers, put, shared_place, size, too_full};
+use super::{
+    Copy, Hashing, Kind, Passed, Relay, names, notes_place, open, papers, put, read_notes, remove, shared_place, size,
+    too_full, write_notes,
+};
 use crate::{
     api::{Error, Reason, Result, limits},
-    codec::stick::{Paper, Place},
-    disk::{atomic, folder},
-    link::stick::{medium::Folder, unread},
+    codec::stick::{Place, SHARED},
+    link::stick::medium::Folder,
     reconcile::relay::{self, Memory, Order, Way},
 };
 
@@ -29,19 +28,17 @@ impl Relay {
     }
 
     fn pass_all(&self, stick: &Folder, exchange: &str, passed: &mut Passed) -> Result<()> {
-        folder::make(&self.folder, 0o700)
-            .map_err(|e| Error::state(format!("cannot make {}", self.folder.display()), e))?;
-        let kept = Folder::at(&self.folder)?;
+        let kept = self.open()?;
         let used = self.kept(exchange)?.1;
         let mut passing = Passing { relay: self, exchange, stick, kept, used, passed };
         for device in &self.devices {
-            passing.with_memory(Paper::Ack.place(exchange, device), |passing, memory| {
+            passing.with_memory(&notes_place(exchange, device, MEMORY), |passing, memory| {
                 for (paper, place) in papers(exchange, device) {
                     passing.paper(Kind::Own(paper, device), &place, memory);
                 }
             });
         }
-        passing.with_memory(shared_place(exchange, "_"), Passing::shared);
+        passing.with_memory(&shared_place(exchange, &format!("{SHARED}{MEMORY}")), Passing::shared);
         Ok(())
     }
 }
@@ -58,32 +55,20 @@ struct Passing<'a> {
 }
 
 impl Passing<'_> {
-    /// Does something with what the gateway remembers beside this place, and writes what it remembers then.
-    fn with_memory(&mut self, mut place: Place<'_>, then: impl FnOnce(&mut Self, &mut Memory)) {
-        let name = place.file.strip_suffix(Paper::Ack.ending()).unwrap_or(&place.file);
-        place.file = format!("{name}{MEMORY}");
-        let before = self.remembered(&place).unwrap_or_else(|error| {
+    /// Does something with what the gateway remembers in this place, and writes what it remembers then.
+    fn with_memory(&mut self, place: &Place<'_>, then: impl FnOnce(&mut Self, &mut Memory)) {
+        let text = read_notes(&self.kept, place, limits::RELAY_MEMORY_BYTES).unwrap_or_else(|error| {
             self.passed.fail(&place.path().display().to_string(), error);
-            Memory::default()
+            String::new()
         });
+        let before = Memory::read(&text);
         let mut memory = before.clone();
         then(self, &mut memory);
-        if memory != before {
-            let written = folder::below(&self.relay.folder, place.folders.iter().copied())
-                .and_then(|folder| atomic::replace(folder, &place.file, memory.write().as_bytes(), None))
-                .map_err(|e| Error::state(format!("cannot write {}", place.path().display()), e));
-            if let Err(error) = written {
-                self.passed.fail("relay", error);
-            }
+        if memory != before
+            && let Err(error) = write_notes(&self.kept, place, &memory.write())
+        {
+            self.passed.fail("relay", error);
         }
-    }
-
-    fn remembered(&self, place: &Place<'_>) -> Result<Memory> {
-        let mut text = String::new();
-        if let Some(mut source) = open(&self.kept, place, limits::RELAY_MEMORY_BYTES)? {
-            source.read_to_string(&mut text).map_err(unread)?;
-        }
-        Ok(Memory::read(&text))
     }
 
     /// Lets one paper pass, whichever way it goes.
@@ -142,9 +127,9 @@ impl Passing<'_> {
         for name in here.iter().filter(|name| brings_news && !there.contains(name)) {
             let place = shared_place(exchange, name);
             let freed = size(&self.kept, &place);
-            match std::fs::remove_file(self.relay.folder.join(place.path())) {
-                Ok(()) => self.used = self.used.saturating_sub(freed),
-                Err(e) => self.passed.fail("relay", Error::state(format!("cannot remove {name}"), e)),
+            match remove(&self.kept, &place) {
+                Ok(_) => self.used = self.used.saturating_sub(freed),
+                Err(error) => self.passed.fail("relay", error),
             }
         }
         for name in if brings_news { &there } else { &here } {

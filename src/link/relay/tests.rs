@@ -18,10 +18,12 @@ impl Site {
         let dir = tempfile::tempdir().unwrap();
         let relay = Relay {
             folder: dir.path().join("kept"),
+            scratch: dir.path().join("part"),
             devices: vec![DEVICE.parse().unwrap(), "pump-08".parse().unwrap()],
             bytes: 10_000,
             branch: "main".into(),
             prefix: "refs/giter/status".into(),
+            unwritten: Default::default(),
         };
         Self { dir, relay }
     }

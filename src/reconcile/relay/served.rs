@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    api::{Error, Oid, Reason, error::Class},
+    api::{Error, Oid, Reason},
     reconcile::outbox::Statuses,
 };
 
@@ -26,8 +26,8 @@ pub struct Served {
     pub status: Option<Oid>,
     /// The digest of the statuses that were handed on.
     pub statuses: Option<String>,
-    /// The digest of the request that was handed on.
-    pub request: Option<String>,
+    /// The digests of the requests that were handed on.
+    pub requests: Vec<String>,
     /// What went wrong the last time.
     pub failure: Option<Failure>,
 }
@@ -48,35 +48,45 @@ impl From<&Error> for Failure {
 }
 
 impl Failure {
-    /// Whether it may go better another time although nothing was changed.
+    /// Whether it may go better another time although nothing was changed here: the hub was not reached, or something moves
+    /// there that is not the branch.
     pub fn may_pass(&self) -> bool {
-        match self.reason {
-            Reason::StatusRefMoved => true,
-            Reason::DiskFull | Reason::PackInvalid => false,
-            reason => reason.class() == Class::Retry,
-        }
+        is_outage(self.reason)
+            || matches!(
+                self.reason,
+                Reason::HostKeyRefused
+                    | Reason::SshKeyRefused
+                    | Reason::RepositoryNotFound
+                    | Reason::StatusRefMoved
+                    | Reason::EnrolmentConflict
+            )
     }
+}
+
+/// Whether there is no sense in asking a hub for more that has failed so.
+pub fn is_outage(reason: Reason) -> bool {
+    matches!(reason, Reason::HubUnreachable | Reason::HubTimeout | Reason::Stopped)
 }
 
 /// What a gateway has of a device in its folder.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Kept<'a> {
+pub struct Papers<'a> {
     /// The digest of its statuses.
     pub statuses: Option<&'a str>,
-    /// The digest of its request.
-    pub request: Option<&'a str>,
-    /// Whether there is a bundle for it.
+    /// The digests of its requests.
+    pub requests: &'a [&'a str],
+    /// Whether there is a bundle for it, up to the tip.
     pub has_specs: bool,
 }
 
 impl Served {
     /// Whether there is something to do, with the branch at this tip.
-    pub fn is_due(&self, tip: Oid, kept: &Kept<'_>) -> bool {
-        let is_new = |kept: Option<&str>, handed: &Option<String>| kept.is_some() && kept != handed.as_deref();
+    pub fn is_due(&self, tip: Oid, kept: &Papers<'_>) -> bool {
+        let is_new = |request: &&str| !self.requests.iter().any(|handed| handed == request);
         let lacks_specs = self.failure.is_none() && self.base != Some(tip) && !kept.has_specs;
         self.tip != Some(tip)
-            || is_new(kept.statuses, &self.statuses)
-            || is_new(kept.request, &self.request)
+            || kept.statuses.is_some() && kept.statuses != self.statuses.as_deref()
+            || kept.requests.iter().any(is_new)
             || lacks_specs
             || self.failure.as_ref().is_some_and(Failure::may_pass)
     }
@@ -86,14 +96,16 @@ impl Served {
         let rows: BTreeMap<&str, &str> = text.lines().filter_map(|line| line.split_once(": ")).collect();
         let id = |key| rows.get(key).and_then(|id| id.parse().ok());
         let word = |key| rows.get(key).map(|word| (*word).to_owned());
+        // It is shown to people.
+        let message = rows.get("message").map(|message| message.replace(char::is_control, " "));
         let reason = rows.get("reason").and_then(|reason| Reason::named(reason));
         Self {
             tip: id("tip"),
             base: id("base"),
             status: id("status"),
             statuses: word("statuses"),
-            request: word("request"),
-            failure: reason.map(|reason| Failure { reason, message: word("message").unwrap_or_default() }),
+            requests: rows.get("requests").map_or(vec![], |words| words.split(' ').map(str::to_owned).collect()),
+            failure: reason.map(|reason| Failure { reason, message: message.unwrap_or_default() }),
         }
     }
 
@@ -105,7 +117,7 @@ impl Served {
             ("base", id(self.base)),
             ("status", id(self.status)),
             ("statuses", self.statuses.clone()),
-            ("request", self.request.clone()),
+            ("requests", (!self.requests.is_empty()).then(|| self.requests.join(" "))),
             ("reason", self.failure.as_ref().map(|failure| failure.reason.to_string())),
             ("message", self.failure.as_ref().map(|failure| failure.message.clone())),
         ];
@@ -174,46 +186,60 @@ mod tests {
         }
     }
 
-    const KEPT: Kept<'_> = Kept { statuses: Some("one"), request: None, has_specs: true };
+    const KEPT: Papers<'_> = Papers { statuses: Some("one"), requests: &[], has_specs: true };
 
     #[test]
     fn nothing_is_due_while_nothing_changes() {
         let served = served();
         assert!(!served.is_due(oid(2), &KEPT));
-        assert!(!served.is_due(oid(2), &Kept { statuses: None, ..KEPT }), "a device takes its statuses back");
+        assert!(!served.is_due(oid(2), &Papers { statuses: None, ..KEPT }), "a device takes its statuses back");
         assert!(served.is_due(oid(3), &KEPT));
-        assert!(served.is_due(oid(2), &Kept { statuses: Some("two"), ..KEPT }));
-        assert!(served.is_due(oid(2), &Kept { request: Some("one"), ..KEPT }));
-        assert!(served.is_due(oid(2), &Kept { has_specs: false, ..KEPT }));
+        assert!(served.is_due(oid(2), &Papers { statuses: Some("two"), ..KEPT }));
+        assert!(served.is_due(oid(2), &Papers { requests: &["one"], ..KEPT }));
+        let asked = Served { requests: vec!["one".into()], ..served.clone() };
+        assert!(!asked.is_due(oid(2), &Papers { requests: &["one"], ..KEPT }));
+        assert!(asked.is_due(oid(2), &Papers { requests: &["one", "two"], ..KEPT }));
+        assert!(served.is_due(oid(2), &Papers { has_specs: false, ..KEPT }));
         let there = Served { base: Some(oid(2)), ..served };
-        assert!(!there.is_due(oid(2), &Kept { has_specs: false, ..KEPT }));
-        assert!(Served::default().is_due(oid(2), &Kept::default()));
+        assert!(!there.is_due(oid(2), &Papers { has_specs: false, ..KEPT }));
+        assert!(Served::default().is_due(oid(2), &Papers::default()));
     }
 
     #[test]
     fn what_the_hub_answered_is_not_asked_again() {
         let is_due = |reason, tip, has_specs| {
             let failure = Some(Failure { reason, message: "no".into() });
-            Served { failure, ..served() }.is_due(tip, &Kept { has_specs, ..KEPT })
+            Served { failure, ..served() }.is_due(tip, &Papers { has_specs, ..KEPT })
         };
-        for reason in [Reason::PushRejected, Reason::NotFastForward, Reason::DiskFull, Reason::PackInvalid] {
-            assert!(!is_due(reason, oid(2), false), "{reason}");
+        let may_pass = [
+            Reason::HubUnreachable,
+            Reason::HubTimeout,
+            Reason::Stopped,
+            Reason::HostKeyRefused,
+            Reason::SshKeyRefused,
+            Reason::RepositoryNotFound,
+            Reason::StatusRefMoved,
+            Reason::EnrolmentConflict,
+        ];
+        for &reason in Reason::ALL {
+            assert_eq!(is_due(reason, oid(2), false), may_pass.contains(&reason), "{reason}");
             assert!(is_due(reason, oid(3), true), "{reason}");
-        }
-        for reason in [Reason::HubUnreachable, Reason::HubTimeout, Reason::StatusRefMoved] {
-            assert!(is_due(reason, oid(2), true), "{reason}");
         }
     }
 
     #[test]
     fn what_is_written_is_read_and_anything_else_says_nothing() {
         let failure = Some(Failure { reason: Reason::PushRejected, message: "the hub: does not".into() });
-        for served in [Served::default(), served(), Served { request: Some("r".into()), failure, ..served() }] {
+        for served in
+            [Served::default(), served(), Served { requests: vec!["r".into(), "s".into()], failure, ..served() }]
+        {
             assert_eq!(Served::read(&served.write()), served);
         }
         for odd in ["", "tip", "tip: x\nreason: None\n", "\u{0}: \u{0}"] {
             assert_eq!(Served::read(odd), Served::default(), "{odd:?}");
         }
+        let red = Served::read("reason: DiskFull\nmessage: \u{1b}[31mred\u{9b}\n").failure.unwrap();
+        assert_eq!(red.message, " [31mred ");
     }
 
     #[test]

@@ -51,10 +51,12 @@ impl Site {
         git(&hub, &["config", "pack.useSparse", "false"]);
         let relay = Relay {
             folder: dir.path().join("kept"),
+            scratch: dir.path().join("part"),
             devices: [PUMP, FAN].map(|device| device.parse().unwrap()).into(),
             bytes: 1 << 20,
             branch: "main".into(),
             prefix: "refs/giter/status".into(),
+            unwritten: Default::default(),
         };
         let (link, traffic) = pipe::link(hub);
         Self { dir, relay, link, traffic }
@@ -157,7 +159,7 @@ impl Device {
         Self { id, seal, sequence: 0, base: None, tip: None, said: vec![] }
     }
 
-    fn say(&mut self, revision: Oid) {
+    fn say(&mut self, revision: impl Into<Option<Oid>>) {
         self.sequence += 1;
         let status = DeviceStatus {
             device: self.id.clone(),
@@ -167,7 +169,7 @@ impl Device {
             sequence: self.sequence,
             uptime: 0,
             clock: Clock::Plausible,
-            observed_revision: Some(revision),
+            observed_revision: revision.into(),
             advances: self.sequence,
             conditions: heapless::Vec::new(),
             resources: vec![],

@@ -1,9 +1,9 @@
 //! What comes into the folder for devices, and what that costs.
 
-use std::fs;
+use std::{fs, os::unix::fs::symlink, path::PathBuf};
 
 use giter_edge::{
-    api::{DeviceId, Reason, ledger::Generation},
+    api::{DeviceId, Oid, Reason, ledger::Generation},
     git::{PackStore, bundle, gaps, graph, reads::Reads},
     reconcile::ports::{Link, Store, Want},
 };
@@ -200,7 +200,7 @@ fn a_base_that_the_hub_does_not_know_or_that_leads_elsewhere_takes_a_seed() {
         let also_gone = site.commit(&[("specs/site-b/fan-01/x", "gone, too")]);
         git(&site.hub(), &["update-ref", "refs/heads/main", &first.to_string()]);
         let tip = site.commit(&[("specs/site-b/fan-01/x", "another")]);
-        pump.say("1".repeat(40).parse().unwrap());
+        pump.say("1".repeat(40).parse::<Oid>().unwrap());
         for elsewhere in [gone, also_gone] {
             fan.say(elsewhere);
             site.says(&pump);
@@ -238,19 +238,83 @@ fn what_is_kept_has_a_bound_and_what_is_not_whole_is_not_kept() {
         site.relay.bytes = 3_000;
         site.passes();
         let kept = files(&site.relay.folder);
-        site.commit(&[("specs/site-a/pump-07/x", &noise)]);
+        let tip = site.commit(&[("specs/site-a/pump-07/x", &noise)]);
         site.refuses(Reason::DiskFull);
         assert!(site.relay.kept(EXCHANGE).unwrap().1 <= 3_000);
         assert_eq!(site.served(PUMP).failure.unwrap().reason, Reason::DiskFull);
-        assert_eq!(site.served(FAN).failure, None, "the other one has its own");
+        // Where the other one's part cannot be asked for alone, it is too much, too.
+        let has_filters = git(&site.hub(), &["config", "uploadpack.allowFilter"]) == b"true\n";
+        let reason = site.served(FAN).failure.map(|failure| failure.reason);
+        assert_eq!(reason, (!has_filters).then_some(Reason::DiskFull));
         let now = files(&site.relay.folder);
         let seed = site.kept("to-device/site-a/pump-07.bundle");
         assert_eq!(now.get(&seed), kept.get(&seed), "what was there stays");
         assert_eq!(site.passes(), [const { Vec::<String>::new() }; 2], "it is not downloaded again");
+        let mut fan = Device::new(FAN);
+        fan.say(tip);
+        site.says(&fan);
+        assert_eq!(site.passes(), [["fan-01.ack"], ["fan-01.bundle"]], "nor when another one is due");
+        assert_eq!(site.served(PUMP).failure.unwrap().reason, Reason::DiskFull);
         site.relay.bytes = 1 << 20;
         site.link.list().unwrap();
         let again = site.relay.pass_hub(site.link.upstream().unwrap(), EXCHANGE, true);
         assert!(again.failed.is_none() && again.took.len() == 1, "{:?}", again.failed);
-        assert!(!site.relay.folder.join(".hub").exists());
+        assert!(!site.relay.scratch.exists());
     });
+}
+
+#[test]
+fn what_a_power_cut_left_of_bundles_is_taken_away() {
+    let mut site = Site::new(true);
+    let left = ["to-device/._010101010101-020202020202.bundle.giter-tmp", "to-device/site-a/.pump-07.bundle.giter-tmp"];
+    // The device itself may be writing that.
+    let its_own = "from-device/site-a/.pump-07.bundle.giter-tmp";
+    for path in [left[0], left[1], its_own] {
+        fs::create_dir_all(site.kept(path).parent().unwrap()).unwrap();
+        fs::write(site.kept(path), "half").unwrap();
+    }
+    site.commit(&START);
+    site.passes();
+    assert_eq!(left.map(|path| site.kept(path).exists()), [false; 2]);
+    assert!(site.kept(its_own).exists());
+}
+
+#[test]
+fn what_was_done_is_known_where_it_cannot_be_written() {
+    let mut site = Site::new(true);
+    site.commit(&START);
+    // As a full disk: nothing can take the place of a folder.
+    let served = site.kept("to-device/site-a/pump-07.served");
+    fs::create_dir_all(&served).unwrap();
+    site.refuses(Reason::StateFailed);
+    assert_eq!(site.bundles(), ["fan-01.bundle", "pump-07.bundle"]);
+    let listed = site.traffic.get();
+    site.link.list().unwrap();
+    let alone = site.traffic.get() - listed;
+    let before = site.traffic.get();
+    assert_eq!(site.passes(), [const { Vec::<String>::new() }; 2]);
+    assert_eq!(site.traffic.get() - before, alone);
+    fs::remove_dir(&served).unwrap();
+    site.commit(&[("exchange.yaml", "two")]);
+    site.passes();
+    assert!(served.is_file() && site.relay.unwritten.is_empty());
+}
+
+#[test]
+fn links_in_the_folder_lead_nowhere() {
+    let mut site = Site::new(true);
+    let outside = site.dir.path().join("outside");
+    fs::create_dir_all(outside.join("site-a")).unwrap();
+    fs::write(outside.join("site-a/pump-07.bundle"), "untouched").unwrap();
+    let before = files(&outside);
+    fs::create_dir_all(site.kept("to-device")).unwrap();
+    symlink(outside.join("site-a"), site.kept("to-device/site-a")).unwrap();
+    let mut pump = Device::new(PUMP);
+    pump.say(site.commit(&START));
+    site.says(&pump);
+    let passed = site.visit();
+    assert!(passed.failed.is_some(), "{:?}", passed.took);
+    assert_eq!(files(&outside), before);
+    let is_of_fan = |path: &PathBuf| path.ends_with("site-b/fan-01.bundle");
+    assert!(passed.took.iter().any(is_of_fan), "{:?}", passed.took);
 }
