@@ -60,6 +60,8 @@ pub struct Remote<C: Connector> {
     watch: Watch<C::Stream>,
     /// Where the branch was listed last, unless that failed.
     listed: Option<Oid>,
+    /// Whether what is asked for is for others: the device itself has not begun with the hub, or has done with it.
+    is_for_others: bool,
     /// The objects of the status that was published last, its commit at the end: the hub has them.
     published: Vec<NewObject>,
     /// Where the branch stands, and where it stood at the listing before.
@@ -86,6 +88,8 @@ struct Conversation<S> {
     others: HashMap<String, Option<Oid>>,
     /// Whether objects were fetched: the program keeps in mind for ever where a history was said to end.
     has_fetched: bool,
+    /// Whether objects were fetched for others: then it ends where the device does not stand, and may go beyond that.
+    has_fetched_for_others: bool,
     is_resting: bool,
 }
 
@@ -104,6 +108,7 @@ impl<C: Connector> Remote<C> {
             conversation: None,
             watch: Watch::default(),
             listed: None,
+            is_for_others: true,
             published: Vec::new(),
             stands: None,
             stood: None,
@@ -173,6 +178,7 @@ impl<C: Connector> Remote<C> {
                     listing,
                     others: HashMap::new(),
                     has_fetched: false,
+                    has_fetched_for_others: false,
                     is_resting: false,
                 });
                 Ok(listing)
@@ -204,6 +210,7 @@ impl<C: Connector> Remote<C> {
     fn ask_for_objects(&mut self, ask: impl FnOnce(&mut UploadPack<C::Stream>, Oid) -> Result<()>) -> Result<Answer> {
         if let Some(conversation) = &mut self.conversation {
             conversation.has_fetched = true;
+            conversation.has_fetched_for_others |= self.is_for_others;
         }
         self.ask(ask)
     }
@@ -270,7 +277,7 @@ impl<C: Connector> Remote<C> {
 
 impl<C: Connector> Link for Remote<C> {
     fn list(&mut self) -> Result<Listing> {
-        self.listed = None;
+        (self.listed, self.is_for_others) = (None, false);
         let listing = self.list_now()?;
         self.listed = Some(listing.branch);
         self.stood = self.stands.replace(listing.branch);
@@ -278,6 +285,9 @@ impl<C: Connector> Link for Remote<C> {
     }
 
     fn fetch(&mut self, want: Want<'_>, into: &mut dyn Quarantine) -> Result<()> {
+        if self.is_for_others {
+            self.converse()?;
+        }
         let stood = self.stood;
         match self.ask_for_objects(|hub, _| gather(hub, want, stood, into))? {
             Answer::Given => Ok(()),
@@ -309,9 +319,11 @@ impl<C: Connector> Link for Remote<C> {
     }
 
     fn rest(&mut self) {
+        self.is_for_others = true;
         let is_held = !self.manner.hold.is_zero() && self.connector.has_room();
+        let can_go_on = |held: &Conversation<_>| held.follows_head && !held.has_fetched_for_others;
         match &mut self.conversation {
-            Some(conversation) if is_held && conversation.follows_head => conversation.is_resting = true,
+            Some(conversation) if is_held && can_go_on(conversation) => conversation.is_resting = true,
             Some(_) if is_held => self.end_conversation(),
             None if is_held => {}
             _ => self.close(),
@@ -319,6 +331,7 @@ impl<C: Connector> Link for Remote<C> {
     }
 
     fn close(&mut self) {
+        self.is_for_others = true;
         self.end_conversation();
         self.connector.hang_up();
     }

@@ -29,9 +29,14 @@ pub(crate) struct Pipe {
 /// A link to the branch `main` and the status ref `refs/giter/status/dev` of a repository, and the bytes that pass, both
 /// ways together.
 pub(crate) fn link(repository: PathBuf) -> (Remote<Pipe>, Rc<Cell<usize>>) {
+    holding(repository, Duration::ZERO)
+}
+
+/// The same, with a conversation that is held for so long.
+pub(crate) fn holding(repository: PathBuf, hold: Duration) -> (Remote<Pipe>, Rc<Cell<usize>>) {
     let traffic = Rc::new(Cell::new(0));
     let pipe = Pipe { repository, traffic: Rc::clone(&traffic) };
-    let manner = Manner { silence: Duration::MAX, exchange: Duration::MAX, hold: Duration::ZERO, watch: false };
+    let manner = Manner { silence: Duration::MAX, exchange: Duration::MAX, hold, watch: false };
     (Remote::over(pipe, "main", "refs/giter/status/dev", manner, HubTraits::default()), traffic)
 }
 
