@@ -154,16 +154,37 @@ impl<S: Read + Write> UploadPack<S> {
         tip: Oid,
         take: &mut dyn FnMut(&mut dyn Read) -> Result<()>,
     ) -> Result<bool> {
-        let mut request = Request::default();
-        request.line("command=fetch")?.delimiter().line("ofs-delta")?.line("no-progress")?;
-        request.line(format!("want {tip}"))?.line(format!("shallow {base}"))?.line(format!("have {base}"))?.flush();
-        self.packets.send(request.bytes())?;
-        self.greet()?;
-        if !self.is_ready()? {
+        if !self.negotiate(base, tip, &[&format!("shallow {base}")])? {
             return Ok(false);
         }
         self.find_pack()?;
         self.take(take).map(|()| true)
+    }
+
+    /// Whether the hub knows of a way from the base to the tip. Where it does it begins to send, and the conversation is over.
+    ///
+    /// It gives up over a base that it is asked to [cut](Self::pack_since) the history at and that is there, but no commit:
+    /// asked for this, it says that that leads nowhere.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`UploadPack::list`].
+    pub fn leads(&mut self, base: Oid, tip: Oid) -> Result<bool> {
+        self.negotiate(base, tip, &[])
+    }
+
+    /// Asks for the tip by one who has the base; whether the hub is about to send a pack.
+    fn negotiate(&mut self, base: Oid, tip: Oid, more: &[&str]) -> Result<bool> {
+        let mut request = Request::default();
+        request.line("command=fetch")?.delimiter().line("ofs-delta")?.line("no-progress")?;
+        request.line(format!("want {tip}"))?;
+        for line in more {
+            request.line(line)?;
+        }
+        request.line(format!("have {base}"))?.flush();
+        self.packets.send(request.bytes())?;
+        self.greet()?;
+        self.is_ready()
     }
 
     /// Reads what the hub makes of the commits that it was told of.

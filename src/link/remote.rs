@@ -238,6 +238,17 @@ impl<C: Connector> Remote<C> {
         }
     }
 
+    /// Whether the hub, which ended the conversation when it was asked for a pack, knows of a way from the base to the tip.
+    fn leads(&mut self, base: Oid, tip: Oid) -> Result<bool> {
+        self.converse()?;
+        let mut leads = false;
+        self.ask(|hub, _| hub.leads(base, tip).map(|told| leads = told))?;
+        if leads {
+            self.end_conversation();
+        }
+        Ok(leads)
+    }
+
     /// Has a conversation to ask in: goes on with what rests, or begins anew.
     fn converse(&mut self) -> Result<&mut Conversation<C::Stream>> {
         if self.conversation.is_none() {
@@ -397,9 +408,20 @@ impl<C: Connector> Upstream for Remote<C> {
             self.end_conversation();
         }
         self.converse()?;
-        let mut is_given = false;
-        self.ask_for_objects(|hub, _| hub.pack_since(base, tip, take).map(|given| is_given = given))?;
-        Ok(is_given)
+        let (mut is_given, mut is_taking, mut is_over) = (false, false, false);
+        let mut take = |pack: &mut dyn Read| {
+            is_taking = true;
+            take(pack)
+        };
+        let asked = self.ask_for_objects(|hub, _| {
+            let given = hub.pack_since(base, tip, &mut take);
+            is_over = given.as_ref().is_err_and(|error| error.reason() == Reason::HubUnreachable);
+            given.map(|given| is_given = given)
+        });
+        match asked {
+            Err(_) if is_over && !is_taking && !self.leads(base, tip)? => Ok(false),
+            asked => asked.map(|_| is_given),
+        }
     }
 
     fn push(&mut self, name: &str, old: Option<Oid>, new: Oid, objects: &[NewObject]) -> Result<()> {
