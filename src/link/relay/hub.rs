@@ -20,7 +20,7 @@ use crate::{
         stick::{ENROLL, Paper, Place, shared_name, write_ack},
     },
     disk::{atomic, folder},
-    git::{bundle, outbox, pack, seed},
+    git::{bundle, claim, outbox, pack},
     link::stick::{is_there, medium::Folder, unread},
     reconcile::{
         outbox::Statuses,
@@ -264,7 +264,7 @@ impl<'a> Visit<'a> {
         let bytes = self.bytes(&Paper::Statuses.place(self.exchange, stand.device), Paper::Statuses)?;
         let statuses = outbox::decode(&bytes, &self.relay.status_ref(stand.device))?;
         let Some(last) = statuses.links.last() else { return Ok(None) };
-        let claim = seed::claim_in(last)?;
+        let claim = claim::among(last)?;
         Ok(Some((statuses, claim)))
     }
 
@@ -284,7 +284,7 @@ impl<'a> Visit<'a> {
         let mut store = scratch.store("known")?;
         let mut known = store.quarantine(&Generation::default())?;
         self.fetch(Want::Whole(status), &mut *known)?;
-        seed::claim(&*known, status)
+        claim::of(&*known, status)
     }
 
     /// Fetches in the conversation that there is, or begins one.
