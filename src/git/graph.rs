@@ -1,8 +1,8 @@
 //! What a commit and a tree name, and what hangs below a tree.
 //!
 //! A name that is no path component (`..`, one with a slash, `.git` and what HFS+ and NTFS take for it) is refused
-//! wherever it stands, so that nobody behind this module can walk out of a folder by following a tree. Symbolic links and submodules are not followed: a
-//! link is a blob like any other, and the commit of a submodule is another repository's.
+//! wherever it stands, so that nobody behind this module can walk out of a folder by following a tree. Symbolic links and
+//! submodules are not followed: a link is a blob like any other, and the commit of a submodule is another repository's.
 
 use std::collections::{HashMap, HashSet};
 
