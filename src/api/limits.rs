@@ -146,7 +146,8 @@ pub const HOOK_LINE_BYTES: usize = 1024;
 pub const LOGIN_KEYS: usize = 16;
 /// Longest command that a device's login to a hub may ask for, in bytes.
 pub const COMMAND_BYTES: usize = 4 << 10;
-/// Most folders and refs below a device's own name that are kept out of its sight one by one.
+/// Most folders and refs below the names of a device and of those that it carries for that are kept out of its sight one by
+/// one.
 pub const NESTED_DEVICES: usize = 1024;
 /// Most keys of devices in a publisher's allowed_signers file.
 pub const FLEET_SIGNERS: usize = 65_536;
