@@ -1,9 +1,9 @@
 //! What a device is sent of a fleet by the real git, with filters and without.
 
-use std::{fmt::Write, fs, path::PathBuf, time::Duration};
+use std::{cell::Cell, fmt::Write, fs, path::PathBuf, rc::Rc, time::Duration};
 
 use giter_edge::{
-    api::{DeviceId, Oid, ledger::Generation},
+    api::{DeviceId, Oid, Reason, ledger::Generation},
     git::{PackStore, graph, reads::Reads},
     reconcile::ports::{Link, Quarantine, Store, Upstream, Want},
 };
@@ -62,7 +62,7 @@ impl Fleet {
     }
 
     /// Fetches a tip on top of one, and promotes it; the bytes that passed.
-    fn fetch(&mut self, link: &mut dyn Link, traffic: &std::cell::Cell<usize>, have: Option<Oid>) -> (Oid, usize) {
+    fn fetch(&mut self, link: &mut dyn Link, traffic: &Cell<usize>, have: Option<Oid>) -> (Oid, usize) {
         let tip = link.list().unwrap().branch;
         let before = traffic.get();
         let mut quarantine = self.store.quarantine(&self.generation).unwrap();
@@ -285,7 +285,7 @@ fn what_a_gateway_fetches_for_others_does_not_spoil_what_it_fetches_itself() {
             assert!(hub.pack(others, tip, &mut |pack| into.ingest(pack)).unwrap());
         };
         for carry in [&seed as &dyn Fn(&mut dyn Upstream, &mut dyn Quarantine), &since] {
-            let (mut link, traffic) = pipe::holding(fleet.hub(), Duration::MAX);
+            let (mut link, traffic) = pipe::with(fleet.hub(), Duration::MAX, &Rc::default());
             link.list().unwrap();
             link.rest();
             let mut theirs = PackStore::open(&fleet.folder.path().join("theirs")).unwrap();
@@ -304,4 +304,25 @@ fn what_a_gateway_fetches_for_others_does_not_spoil_what_it_fetches_itself() {
             assert!(traffic.get() - before < 200, "{}", traffic.get() - before);
         }
     }
+}
+
+/// A hub that gives up over a base is told from one that is lost.
+#[test]
+fn a_lost_connection_does_not_say_that_a_base_leads_nowhere() {
+    let fleet = Fleet::new(true);
+    let base = git_oid(&fleet.hub(), &["rev-parse", "main"]);
+    let tip = fleet.change("specs/site-07/device-03/0.yaml", "two");
+    let cut = Rc::new(Cell::new(false));
+    let (mut link, _) = pipe::with(fleet.hub(), Duration::ZERO, &cut);
+    link.list().unwrap();
+    let mut pack = |is_cut| {
+        link.upstream().unwrap().refs(&[]).unwrap();
+        cut.set(is_cut);
+        link.upstream().unwrap().pack(base, tip, &mut |pack| {
+            std::io::copy(pack, &mut std::io::sink()).unwrap();
+            Ok(())
+        })
+    };
+    assert_eq!(pack(true).unwrap_err().reason(), Reason::RepositoryNotFound, "as the pipe calls it");
+    assert!(pack(false).unwrap());
 }

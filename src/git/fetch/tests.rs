@@ -103,6 +103,12 @@ fn a_hub_that_is_not_ready_sends_no_pack() {
     ask(&mut asked).unwrap();
     let heard = String::from_utf8(asked.into_stream().heard).unwrap();
     assert!(heard.ends_with(&format!("0034shallow {ONE}0031have {ONE}0000")) && !heard.contains("done"), "{heard}");
+    for (lines, leads) in [(&["acknowledgments", "NAK", ""][..], false), (&["acknowledgments", "ready", "", ""], true)]
+    {
+        let mut asked = after_greeting(lines);
+        assert_eq!(asked.leads(base, tip).unwrap(), leads);
+        assert!(!String::from_utf8(asked.into_stream().heard).unwrap().contains("shallow"));
+    }
     let many = vec!["NAK"; limits::HUB_LINES + 1];
     for lines in [
         &["packfile\n"][..],
