@@ -74,6 +74,10 @@ pub const FETCH_ROUNDS: usize = DEVICE_DEPTH + FOLDER_DEPTH;
 pub const CHANGED_ENTRIES: usize = 65_536;
 /// Deepest nesting of folders in a device's folder.
 pub const FOLDER_DEPTH: usize = 32;
+/// Most trees that are held against those of a base to learn what devices lack of a pack: as many as can be in it.
+pub const GAP_TREES: usize = PACK_OBJECTS;
+/// Most bytes of trees that are read for that.
+pub const GAP_BYTES: usize = 1 << 30;
 /// Latest commit date that is believed, in seconds since 1970: 9999-12-31T23:59:59Z.
 pub const LATEST_DATE: i64 = 253_402_300_799;
 /// Most keys in an allowed_signers file.
@@ -142,7 +146,8 @@ pub const HOOK_LINE_BYTES: usize = 1024;
 pub const LOGIN_KEYS: usize = 16;
 /// Longest command that a device's login to a hub may ask for, in bytes.
 pub const COMMAND_BYTES: usize = 4 << 10;
-/// Most folders and refs below a device's own name that are kept out of its sight one by one.
+/// Most folders and refs below the names of a device and of those that it carries for that are kept out of its sight one by
+/// one.
 pub const NESTED_DEVICES: usize = 1024;
 /// Most keys of devices in a publisher's allowed_signers file.
 pub const FLEET_SIGNERS: usize = 65_536;

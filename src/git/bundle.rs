@@ -29,7 +29,8 @@ pub fn write(name: &str, tip: Oid, base: Option<Oid>, objects: &[NewObject]) -> 
     Ok(bundle)
 }
 
-/// What stands before the pack of a bundle that brings these refs. Behind the base stand words for people, where there are any.
+/// What stands before the pack of a bundle that brings these refs. Behind the base stand words for people, where there are
+/// any.
 pub fn head<'a>(base: Option<(Oid, &str)>, refs: impl IntoIterator<Item = (Oid, &'a str)>) -> String {
     let base = base.map(|(base, words)| format!("{}\n", format!("-{base} {words}").trim_end())).unwrap_or_default();
     let refs: String = refs.into_iter().map(|(id, name)| format!("{id} {name}\n")).collect();

@@ -8,8 +8,11 @@
 //!
 //! As in [`since`](super::since), an object is had where it lies at the same place in the base. The trees that lead there are
 //! in the pack where they are new; those of the base have to be brought, and are asked for level by level.
+//!
+//! Nobody has proven the commits. So what is kept in mind is bounded by what a pack may have and what is read by bytes,
+//! whatever the trees say.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::{
     graph::{self, Entry, Lineage},
@@ -41,12 +44,17 @@ pub fn commits(brought: &dyn Objects, base: Oid, tip: Oid) -> Result<Option<Vec<
         let Some(Lineage { parents, .. }) = graph::lineage(brought, commit)? else { continue };
         leads |= parents.contains(&base);
         found.push(commit);
-        if found.len() > limits::RANGE_COMMITS {
+        for parent in parents {
+            // One that is not in the pack cost it a few bytes, and is not worth more here.
+            if brought.has(parent)? && seen.insert(parent) {
+                open.push(parent);
+            }
+        }
+        if seen.len() > limits::RANGE_COMMITS + 1 {
             let what =
                 format!("more than {} commits lie between {} and {}", limits::RANGE_COMMITS, base.short(), tip.short());
             return Err(Error::new(Reason::RangeTooLong, what));
         }
-        open.extend(parents.into_iter().filter(|parent| seen.insert(*parent)));
     }
     Ok(leads.then_some(found))
 }
@@ -56,7 +64,8 @@ pub fn commits(brought: &dyn Objects, base: Oid, tip: Oid) -> Result<Option<Vec<
 ///
 /// # Errors
 ///
-/// `PackInvalid` if the base or one of the commits is missing; those of [`graph::entries`] and [`Objects::read`].
+/// `PackInvalid` if the base or one of the commits is missing; `RangeTooLong` past [`limits::GAP_TREES`],
+/// [`limits::GAP_BYTES`] or, of what is lacking, [`limits::PACK_OBJECTS`]; those of [`graph::entries`] and [`Objects::read`].
 pub fn find(
     brought: &dyn Objects,
     known: &dyn Objects,
@@ -64,22 +73,27 @@ pub fn find(
     commits: &[Oid],
     devices: &[&DeviceId],
 ) -> Result<Gaps> {
-    let mut search = Search { brought, known, devices: Vec::new(), gaps: Gaps::default(), found: HashSet::new() };
-    search.devices.extend(devices.iter().map(|device| reads::way(device).collect::<Vec<_>>().join("/")));
     let root = |objects, commit: Oid| {
         let missing = || Error::new(Reason::PackInvalid, format!("commit {commit} is missing"));
         Ok::<_, Error>(graph::lineage(objects, commit)?.ok_or_else(missing)?.tree)
     };
     let before = root(known, base)?;
-    let mut compared = HashSet::new();
-    let mut open = Vec::new();
+    let mut search = Search {
+        brought,
+        known,
+        base,
+        folders: devices.iter().map(|device| reads::way(device).collect::<Vec<_>>().join("/")).collect(),
+        gaps: Gaps::default(),
+        found: HashSet::new(),
+        seen: HashSet::new(),
+        open: Vec::new(),
+        left: limits::GAP_BYTES,
+    };
     for &commit in commits {
-        open.push(Pair { tree: root(brought, commit)?, before: Some(before), place: Place::Way(String::new()) });
+        search.open(Pair { tree: root(brought, commit)?, before: Some(before), place: Place::Way(String::new()) })?;
     }
-    while let Some(pair) = open.pop() {
-        if compared.insert(pair.clone()) {
-            search.compare(pair, &mut open)?;
-        }
+    while let Some(pair) = search.open.pop() {
+        search.compare(pair)?;
     }
     Ok(search.gaps)
 }
@@ -113,33 +127,49 @@ impl Place {
 struct Search<'a> {
     brought: &'a dyn Objects,
     known: &'a dyn Objects,
+    base: Oid,
     /// The paths of the devices' folders.
-    devices: Vec<String>,
+    folders: BTreeSet<String>,
     gaps: Gaps,
     found: HashSet<Oid>,
+    /// All that is or was open.
+    seen: HashSet<Pair>,
+    open: Vec<Pair>,
+    /// How many bytes of trees may still be read.
+    left: usize,
 }
 
 impl Search<'_> {
-    /// Compares two trees, entry by entry, and leaves those below for later.
-    fn compare(&mut self, Pair { tree, before, place }: Pair, open: &mut Vec<Pair>) -> Result<()> {
-        if Some(tree) == before {
-            return Ok(());
+    /// Leaves two trees to be compared, unless they are one, or were here before.
+    fn open(&mut self, pair: Pair) -> Result<()> {
+        if Some(pair.tree) != pair.before && self.seen.insert(pair.clone()) {
+            self.open.push(pair);
         }
+        if self.seen.len() > limits::GAP_TREES {
+            return Err(self.too_long(format!("more than {} trees", limits::GAP_TREES)));
+        }
+        Ok(())
+    }
+
+    /// Compares two trees, entry by entry, and leaves those below for later.
+    fn compare(&mut self, Pair { tree, before, place }: Pair) -> Result<()> {
         self.need(tree, ObjectKind::Tree)?;
         let Some(data) = self.see(tree)? else { return Ok(()) };
         let Some(old) = before.map_or(Ok(Some(Vec::new())), |before| self.see(before))? else { return Ok(()) };
-        let old = graph::entries(before.unwrap_or(tree), &old).collect::<Result<Vec<_>>>()?;
+        let old = graph::by_name(before.unwrap_or(tree), &old)?;
         for entry in graph::entries(tree, &data) {
             let Entry { name, id, kind } = entry?;
-            let before = old.iter().find(|old| old.name == name && old.kind == kind).map(|old| old.id);
-            if before == Some(id) {
+            let places = self.places(&place, name, kind);
+            if places.is_empty() {
                 continue;
             }
-            for place in self.places(&place, name, kind) {
-                match kind {
-                    ObjectKind::Tree => open.push(Pair { tree: id, before, place }),
-                    _ => self.need(id, kind)?,
+            let before = old.get(name).filter(|old| old.kind == kind).map(|old| old.id);
+            match kind {
+                _ if before == Some(id) => {}
+                ObjectKind::Tree => {
+                    places.into_iter().try_for_each(|place| self.open(Pair { tree: id, before, place }))?;
                 }
+                _ => self.need(id, kind)?,
             }
         }
         Ok(())
@@ -155,10 +185,10 @@ impl Search<'_> {
             return if above.is_empty() && reads::is_paper(name) { vec![Place::Folder] } else { vec![] };
         }
         let path = place.below(name);
-        let is_above = |folder: &&String| folder.strip_prefix(&path).is_some_and(|below| below.starts_with('/'));
-        let folder = self.devices.contains(&path).then_some(Place::Folder);
-        let way = self.devices.iter().find(is_above).map(|_| Place::Way(path));
-        folder.into_iter().chain(way).collect()
+        let folder = self.folders.contains(&path).then_some(Place::Folder);
+        let below = format!("{path}/");
+        let is_way = self.folders.range(below.clone()..).next().is_some_and(|folder| folder.starts_with(&below));
+        folder.into_iter().chain(is_way.then_some(Place::Way(path))).collect()
     }
 
     /// Notes what is not brought.
@@ -166,16 +196,27 @@ impl Search<'_> {
         if !self.brought.has(id)? && self.found.insert(id) {
             self.gaps.lacks.push((id, kind));
         }
+        if self.found.len() > limits::PACK_OBJECTS {
+            return Err(self.too_long(format!("more than {} objects that are not in it", limits::PACK_OBJECTS)));
+        }
         Ok(())
     }
 
     fn see(&mut self, tree: Oid) -> Result<Option<Vec<u8>>> {
         for objects in [self.brought, self.known] {
             if objects.has(tree)? {
-                return graph::tree(objects, tree).map(Some);
+                let data = graph::tree(objects, tree)?;
+                let left = self.left.checked_sub(data.len());
+                self.left = left.ok_or_else(|| self.too_long(format!("more than {} bytes", limits::GAP_BYTES)))?;
+                return Ok(Some(data));
             }
         }
         self.gaps.unseen.push(tree);
         Ok(None)
+    }
+
+    fn too_long(&self, what: String) -> Error {
+        let what = format!("the trees of the commits that follow {} come to {what}", self.base.short());
+        Error::new(Reason::RangeTooLong, what)
     }
 }

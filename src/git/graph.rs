@@ -1,10 +1,10 @@
 //! What a commit and a tree name, and what hangs below a tree.
 //!
 //! A name that is no path component (`..`, one with a slash, `.git` and what HFS+ and NTFS take for it) is refused
-//! wherever it stands, so that nobody behind this module can walk out of a folder by following a tree. Symbolic links and submodules are not followed: a
-//! link is a blob like any other, and the commit of a submodule is another repository's.
+//! wherever it stands, so that nobody behind this module can walk out of a folder by following a tree. Symbolic links and
+//! submodules are not followed: a link is a blob like any other, and the commit of a submodule is another repository's.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use gix::{
     hash::Kind as HashKind,
@@ -94,6 +94,15 @@ pub fn entries(id: Oid, data: &[u8]) -> impl Iterator<Item = Result<Entry<'_>>> 
             Err(e) => Err(Error::new(Reason::BadTreeEntry, format!("tree {id} is malformed")).caused_by(e)),
         })
         .filter_map(Result::transpose)
+}
+
+/// The same by their names.
+///
+/// # Errors
+///
+/// Those of [`entries`].
+pub fn by_name(id: Oid, data: &[u8]) -> Result<HashMap<&[u8], Entry<'_>>> {
+    entries(id, data).map(|entry| entry.map(|entry| (entry.name, entry))).collect()
 }
 
 /// A tree, its subtrees and their blobs, each once and a tree before what it names; without what is in `seen`, which

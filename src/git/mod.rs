@@ -9,6 +9,7 @@
 //! gaps                                      what of that devices lack who do not have all of the one
 //! seed -> reads                             what goes to who has nothing
 //! seal --status--> commit                   the signed status
+//! claim                                     what one says, without its proof
 //! enrolment -----> commit --> bundle        the signed request of a device that asks to be enrolled
 //! outbox --------------------> bundle        the statuses that wait for sticks
 //! fetch, push                               the wire: protocol v2 and send-pack over a pair of byte streams
@@ -19,6 +20,7 @@
 //! a pack is checked against [`limits`](crate::api::limits) before memory or time is spent on it.
 
 pub mod bundle;
+pub mod claim;
 pub mod commit;
 mod convert;
 pub mod delta;

@@ -87,12 +87,11 @@ impl Walk<'_> {
                 continue;
             }
             let before = base.map(|base| graph::tree(self.objects, base).map(|data| (base, data))).transpose()?;
-            let before = before.iter().flat_map(|(base, data)| graph::entries(*base, data));
-            let before = before.map(|entry| entry.map(|Entry { name, id, kind }| (name, (id, kind))));
-            let before = before.collect::<Result<HashMap<_, _>>>()?;
+            let before = before.as_ref().map(|(base, data)| graph::by_name(*base, data));
+            let before = before.transpose()?.unwrap_or_default();
             for entry in graph::entries(tree, &graph::tree(self.objects, tree)?) {
                 let Entry { name, id, kind } = entry?;
-                let base = before.get(name).filter(|(_, before)| *before == kind).map(|(base, _)| *base);
+                let base = before.get(name).filter(|before| before.kind == kind).map(|before| before.id);
                 if base == Some(id) {
                     continue;
                 }

@@ -129,22 +129,16 @@ impl Upstream for FileLink {
 
     fn pack(&mut self, base: Oid, tip: Oid, take: &mut dyn FnMut(&mut dyn Read) -> Result<()>) -> Result<bool> {
         let repository = self.reopened()?;
-        if repository.kind(base)? != Some(ObjectKind::Commit) {
+        if repository.kind(base)? != Some(ObjectKind::Commit) || !leads(repository, base, tip)? {
             return Ok(false);
         }
         let found = commits(repository, tip, Some(base))?;
         let commits: Vec<Oid> =
             found.iter().filter(|(_, kind)| *kind == ObjectKind::Commit).map(|(id, _)| *id).collect();
-        let mut leads = base == tip;
-        for &commit in &commits {
-            leads |= lineage(repository, commit)?.parents.contains(&base);
-        }
-        if leads {
-            let brought = since(repository, base, &commits)?;
-            let names: Vec<_> = brought.into_iter().map(|New { id, kind, .. }| (id, kind)).collect();
-            take(&mut packed(repository, &names)?)?;
-        }
-        Ok(leads)
+        let brought = since(repository, base, &commits)?;
+        let names: Vec<_> = brought.into_iter().map(|New { id, kind, .. }| (id, kind)).collect();
+        take(&mut packed(repository, &names)?)?;
+        Ok(true)
     }
 
     fn push(&mut self, name: &str, old: Option<Oid>, new: Oid, objects: &[NewObject]) -> Result<()> {
@@ -188,6 +182,22 @@ fn commits(repository: &Repository, tip: Oid, have: Option<Oid>) -> Result<Vec<(
         }
     }
     Ok(names)
+}
+
+/// Whether the base is among as many commits behind the tip as a pack may have.
+fn leads(repository: &Repository, base: Oid, tip: Oid) -> Result<bool> {
+    let (mut seen, mut commits) = (HashSet::from([tip]), vec![tip]);
+    while let Some(commit) = commits.pop() {
+        if commit == base {
+            return Ok(true);
+        }
+        for parent in lineage(repository, commit)?.parents {
+            if seen.len() < limits::PACK_OBJECTS && repository.has(parent)? && seen.insert(parent) {
+                commits.push(parent);
+            }
+        }
+    }
+    Ok(false)
 }
 
 fn lineage(repository: &Repository, commit: Oid) -> Result<Lineage> {

@@ -60,6 +60,8 @@ pub struct Remote<C: Connector> {
     watch: Watch<C::Stream>,
     /// Where the branch was listed last, unless that failed.
     listed: Option<Oid>,
+    /// Whether what is asked for is for others: the device itself has not begun with the hub, or has done with it.
+    is_for_others: bool,
     /// The objects of the status that was published last, its commit at the end: the hub has them.
     published: Vec<NewObject>,
     /// Where it stood at the listing before, unless that failed.
@@ -85,6 +87,8 @@ struct Conversation<S> {
     others: HashMap<String, Option<Oid>>,
     /// Whether objects were fetched: the program keeps in mind for ever where a history was said to end.
     has_fetched: bool,
+    /// Whether objects were fetched for others: then it ends where the device does not stand, and may go beyond that.
+    has_fetched_for_others: bool,
     is_resting: bool,
 }
 
@@ -103,6 +107,7 @@ impl<C: Connector> Remote<C> {
             conversation: None,
             watch: Watch::default(),
             listed: None,
+            is_for_others: true,
             published: Vec::new(),
             stood: None,
         }
@@ -171,6 +176,7 @@ impl<C: Connector> Remote<C> {
                     listing,
                     others: HashMap::new(),
                     has_fetched: false,
+                    has_fetched_for_others: false,
                     is_resting: false,
                 });
                 Ok(listing)
@@ -202,6 +208,7 @@ impl<C: Connector> Remote<C> {
     fn ask_for_objects(&mut self, ask: impl FnOnce(&mut UploadPack<C::Stream>, Oid) -> Result<()>) -> Result<Answer> {
         if let Some(conversation) = &mut self.conversation {
             conversation.has_fetched = true;
+            conversation.has_fetched_for_others |= self.is_for_others;
         }
         self.ask(ask)
     }
@@ -227,6 +234,17 @@ impl<C: Connector> Remote<C> {
             }
             Err(error) => Err(conversation.hub.into_stream().explain(error)),
         }
+    }
+
+    /// Whether the hub, which ended the conversation when it was asked for a pack, knows of a way from the base to the tip.
+    fn leads(&mut self, base: Oid, tip: Oid) -> Result<bool> {
+        self.converse()?;
+        let mut leads = false;
+        self.ask(|hub, _| hub.leads(base, tip).map(|told| leads = told))?;
+        if leads {
+            self.end_conversation();
+        }
+        Ok(leads)
     }
 
     /// Has a conversation to ask in: goes on with what rests, or begins anew.
@@ -268,6 +286,7 @@ impl<C: Connector> Remote<C> {
 
 impl<C: Connector> Link for Remote<C> {
     fn list(&mut self) -> Result<Listing> {
+        self.is_for_others = false;
         // After a time without a hub much may be new.
         let stood = self.listed.take();
         let listing = self.list_now()?;
@@ -277,6 +296,9 @@ impl<C: Connector> Link for Remote<C> {
     }
 
     fn fetch(&mut self, want: Want<'_>, into: &mut dyn Quarantine) -> Result<()> {
+        if self.is_for_others {
+            self.converse()?;
+        }
         let stood = self.stood;
         match self.ask_for_objects(|hub, _| gather(hub, want, stood, into))? {
             Answer::Given => Ok(()),
@@ -308,9 +330,11 @@ impl<C: Connector> Link for Remote<C> {
     }
 
     fn rest(&mut self) {
+        self.is_for_others = true;
         let is_held = !self.manner.hold.is_zero() && self.connector.has_room();
+        let can_go_on = |held: &Conversation<_>| held.follows_head && !held.has_fetched_for_others;
         match &mut self.conversation {
-            Some(conversation) if is_held && conversation.follows_head => conversation.is_resting = true,
+            Some(conversation) if is_held && can_go_on(conversation) => conversation.is_resting = true,
             Some(_) if is_held => self.end_conversation(),
             None if is_held => {}
             _ => self.close(),
@@ -318,6 +342,7 @@ impl<C: Connector> Link for Remote<C> {
     }
 
     fn close(&mut self) {
+        self.is_for_others = true;
         self.end_conversation();
         self.connector.hang_up();
     }
@@ -383,9 +408,20 @@ impl<C: Connector> Upstream for Remote<C> {
             self.end_conversation();
         }
         self.converse()?;
-        let mut is_given = false;
-        self.ask_for_objects(|hub, _| hub.pack_since(base, tip, take).map(|given| is_given = given))?;
-        Ok(is_given)
+        let (mut is_given, mut is_taking, mut is_over) = (false, false, false);
+        let mut take = |pack: &mut dyn Read| {
+            is_taking = true;
+            take(pack)
+        };
+        let asked = self.ask_for_objects(|hub, _| {
+            let given = hub.pack_since(base, tip, &mut take);
+            is_over = given.as_ref().is_err_and(|error| error.reason() == Reason::HubUnreachable);
+            given.map(|given| is_given = given)
+        });
+        match asked {
+            Err(_) if is_over && !is_taking && !self.leads(base, tip)? => Ok(false),
+            asked => asked.map(|_| is_given),
+        }
     }
 
     fn push(&mut self, name: &str, old: Option<Oid>, new: Oid, objects: &[NewObject]) -> Result<()> {

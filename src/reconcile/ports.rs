@@ -200,7 +200,8 @@ pub trait Link {
 }
 
 /// What a gateway asks of a hub for other devices, after a tick: it goes on with the conversation that rests, or begins one,
-/// in which [`fetch`](Link::fetch) can be used, too. [`rest`](Link::rest) is as after a tick.
+/// and so does [`fetch`](Link::fetch) then. [`rest`](Link::rest) is as after a tick; where objects were fetched, the next
+/// [`list`](Link::list) begins a conversation of its own.
 pub trait Upstream: Link {
     /// Where the branch was when it was listed last; `None` where that failed.
     fn branch(&self) -> Option<Oid>;

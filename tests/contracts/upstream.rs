@@ -8,7 +8,7 @@ use giter_edge::{
 
 use crate::{
     link::Hub,
-    support::{device, reads, snapshot},
+    support::{blob, device, reads, snapshot},
 };
 
 const OTHERS: [&str; 2] = ["refs/giter/status/other", "refs/giter/status/other-2"];
@@ -99,7 +99,10 @@ fn nothing_comes_for_a_base_that_does_not_lead_there(hub: &mut dyn Hub) {
     hub.commit("main", &[("exchange.yaml", "two")]);
     let new = hub.commit("main", &[("exchange.yaml", "three")]);
     let absent = snapshot(b"absent", &[])[2].id;
-    assert_eq!(pack(hub, absent, new).unwrap(), None);
+    let [blob, tree, _] = snapshot(b"one", &[]).map(|object| object.id);
+    for nowhere in [absent, blob, tree] {
+        assert_eq!(pack(hub, nowhere, new).unwrap(), None, "{nowhere}");
+    }
     assert_eq!(pack(hub, new, old).unwrap(), None);
     assert!(pack(hub, old, new).unwrap().is_some());
 }
@@ -112,7 +115,9 @@ fn it_goes_on_after_a_tick_that_rests(hub: &mut dyn Hub, store: &mut dyn Store) 
     link.rest();
     let upstream = upstream(&mut *link);
     assert_eq!(upstream.refs(&OTHERS.map(str::to_owned)).unwrap(), [None, None]);
-    assert!(!upstream.pack(snapshot(b"absent", &[])[2].id, tip, &mut |_| panic!("nothing is to come")).unwrap());
+    for nowhere in [snapshot(b"absent", &[])[2].id, blob(b"one").id] {
+        assert!(!upstream.pack(nowhere, tip, &mut |_| panic!("nothing is to come")).unwrap());
+    }
     let mut quarantine = store.quarantine(&Generation::default()).unwrap();
     upstream.fetch(reads(tip, None), &mut *quarantine).unwrap();
     assert!(upstream.pack(base, tip, &mut |pack| quarantine.ingest(pack)).unwrap());

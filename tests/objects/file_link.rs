@@ -1,16 +1,16 @@
 //! The file link on repositories in every state that git leaves them in.
 
-use std::{fs, path::Path};
+use std::{fmt::Write, fs, io, iter, path::Path};
 
 use giter_edge::{
     api::{Oid, Reason, Result, ledger::Generation, limits},
     git::{PackStore, repository::local_path},
     link::FileLink,
-    reconcile::ports::{Link, Listing, Store},
+    reconcile::ports::{Link, Listing, Store, Upstream},
 };
 
 use crate::{
-    support::{FILE, blob, device, git, git_oid, reads, snapshot},
+    support::{FILE, blob, device, git, git_oid, git_with, reads, snapshot},
     thin::repository,
 };
 
@@ -202,4 +202,25 @@ fn urls_that_name_this_machine() {
     ] {
         assert_eq!(local_path(url).as_deref(), path.map(Path::new), "{url}");
     }
+}
+
+/// One who is too far behind is told so; one who is elsewhere is told that, however long the branch is.
+#[test]
+fn a_base_that_leads_nowhere_is_told_from_one_that_is_far() {
+    let folder = tempfile::tempdir().unwrap();
+    git(folder.path(), &["init", "-q", "--bare", "-b", "main"]);
+    let mut stream = String::new();
+    for branch in iter::repeat_n("main", limits::RANGE_COMMITS + 2).chain(["other"]) {
+        let commit = format!("commit refs/heads/{branch}\ncommitter A <a@x> 1700000000 +0000\ndata {}\n", branch.len());
+        writeln!(stream, "{commit}{branch}").unwrap();
+    }
+    git_with(folder.path(), &["fast-import", "--quiet"], stream.as_bytes());
+    let commit = |name: &str| git_oid(folder.path(), &["rev-parse", name]);
+    let (most, tip) = (limits::RANGE_COMMITS, commit("main"));
+    let mut link = FileLink::open(folder.path(), "main", STATUS).unwrap();
+    let mut pack =
+        |base| link.pack(base, tip, &mut |pack| io::copy(pack, &mut io::sink()).map(drop).map_err(|e| panic!("{e}")));
+    assert!(!pack(commit("other")).unwrap());
+    assert!(pack(commit(&format!("main~{most}"))).unwrap());
+    assert_eq!(pack(commit(&format!("main~{}", most + 1))).unwrap_err().reason(), Reason::RangeTooLong);
 }

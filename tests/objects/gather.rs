@@ -1,11 +1,11 @@
 //! What a device is sent of a fleet by the real git, with filters and without.
 
-use std::{fmt::Write, fs, path::PathBuf};
+use std::{cell::Cell, fmt::Write, fs, path::PathBuf, rc::Rc, time::Duration};
 
 use giter_edge::{
-    api::{DeviceId, Oid, ledger::Generation},
+    api::{DeviceId, Oid, Reason, ledger::Generation},
     git::{PackStore, graph, reads::Reads},
-    reconcile::ports::{Link, Quarantine, Store, Want},
+    reconcile::ports::{Link, Quarantine, Store, Upstream, Want},
 };
 
 use crate::support::{git, git_oid, git_with, pipe};
@@ -62,7 +62,7 @@ impl Fleet {
     }
 
     /// Fetches a tip on top of one, and promotes it; the bytes that passed.
-    fn fetch(&mut self, link: &mut dyn Link, traffic: &std::cell::Cell<usize>, have: Option<Oid>) -> (Oid, usize) {
+    fn fetch(&mut self, link: &mut dyn Link, traffic: &Cell<usize>, have: Option<Oid>) -> (Oid, usize) {
         let tip = link.list().unwrap().branch;
         let before = traffic.get();
         let mut quarantine = self.store.quarantine(&self.generation).unwrap();
@@ -267,4 +267,62 @@ fn a_person_looks_inside_with_git() {
     let folder = format!("specs/{}/", fleet.device);
     let list = |repository| git(repository, &["ls-tree", "-r", &tip.to_string(), &folder]);
     assert_eq!(list(&look), list(&fleet.hub()));
+}
+
+/// Where git was told that a history ends, it says so for ever.
+#[test]
+fn what_a_gateway_fetches_for_others_does_not_spoil_what_it_fetches_itself() {
+    for filters in [true, false] {
+        let mut fleet = Fleet::new(filters);
+        let path = "specs/site-07/device-03/0.yaml";
+        let own = fleet.change(path, "own");
+        let [between, others, tip] = ["between", "others", "tip"].map(|text| fleet.change(path, text));
+        let other: DeviceId = "site-08/device-04".parse().unwrap();
+        let seed = |hub: &mut dyn Upstream, into: &mut dyn Quarantine| {
+            hub.fetch(Want::Tip { tip: others, have: None, device: &other }, into).unwrap();
+        };
+        let since = |hub: &mut dyn Upstream, into: &mut dyn Quarantine| {
+            assert!(hub.pack(others, tip, &mut |pack| into.ingest(pack)).unwrap());
+        };
+        for carry in [&seed as &dyn Fn(&mut dyn Upstream, &mut dyn Quarantine), &since] {
+            let (mut link, traffic) = pipe::with(fleet.hub(), Duration::MAX, &Rc::default());
+            link.list().unwrap();
+            link.rest();
+            let mut theirs = PackStore::open(&fleet.folder.path().join("theirs")).unwrap();
+            carry(link.upstream().unwrap(), &mut *theirs.quarantine(&Generation::default()).unwrap());
+            link.rest();
+            link.list().unwrap();
+            let mut quarantine = fleet.store.quarantine(&Generation::default()).unwrap();
+            link.fetch(Want::Tip { tip, have: Some(own), device: &fleet.device }, &mut *quarantine).unwrap();
+            for commit in [between, others, tip] {
+                assert!(quarantine.has(commit).unwrap(), "{commit}");
+            }
+            // What was fetched for nobody else goes on as it is.
+            let before = traffic.get();
+            link.rest();
+            link.list().unwrap();
+            assert!(traffic.get() - before < 200, "{}", traffic.get() - before);
+        }
+    }
+}
+
+/// A hub that gives up over a base is told from one that is lost.
+#[test]
+fn a_lost_connection_does_not_say_that_a_base_leads_nowhere() {
+    let fleet = Fleet::new(true);
+    let base = git_oid(&fleet.hub(), &["rev-parse", "main"]);
+    let tip = fleet.change("specs/site-07/device-03/0.yaml", "two");
+    let cut = Rc::new(Cell::new(false));
+    let (mut link, _) = pipe::with(fleet.hub(), Duration::ZERO, &cut);
+    link.list().unwrap();
+    let mut pack = |is_cut| {
+        link.upstream().unwrap().refs(&[]).unwrap();
+        cut.set(is_cut);
+        link.upstream().unwrap().pack(base, tip, &mut |pack| {
+            std::io::copy(pack, &mut std::io::sink()).unwrap();
+            Ok(())
+        })
+    };
+    assert_eq!(pack(true).unwrap_err().reason(), Reason::RepositoryNotFound, "as the pipe calls it");
+    assert!(pack(false).unwrap());
 }

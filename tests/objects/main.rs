@@ -6,6 +6,7 @@ mod support;
 mod damage;
 mod deltas;
 mod file_link;
+mod gaps;
 mod gather;
 mod hostile;
 mod relay;

@@ -24,14 +24,21 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 pub(crate) struct Pipe {
     repository: PathBuf,
     traffic: Rc<Cell<usize>>,
+    cut: Rc<Cell<bool>>,
 }
 
 /// A link to the branch `main` and the status ref `refs/giter/status/dev` of a repository, and the bytes that pass, both
 /// ways together.
 pub(crate) fn link(repository: PathBuf) -> (Remote<Pipe>, Rc<Cell<usize>>) {
+    with(repository, Duration::ZERO, &Rc::default())
+}
+
+/// The same, with a conversation that is held for so long, and a switch: once it is set, the program is lost that is written
+/// to next.
+pub(crate) fn with(repository: PathBuf, hold: Duration, cut: &Rc<Cell<bool>>) -> (Remote<Pipe>, Rc<Cell<usize>>) {
     let traffic = Rc::new(Cell::new(0));
-    let pipe = Pipe { repository, traffic: Rc::clone(&traffic) };
-    let manner = Manner { silence: Duration::MAX, exchange: Duration::MAX, hold: Duration::ZERO, watch: false };
+    let pipe = Pipe { repository, traffic: Rc::clone(&traffic), cut: Rc::clone(cut) };
+    let manner = Manner { silence: Duration::MAX, exchange: Duration::MAX, hold, watch: false };
     (Remote::over(pipe, "main", "refs/giter/status/dev", manner, HubTraits::default()), traffic)
 }
 
@@ -47,7 +54,7 @@ impl Connector for Pipe {
         }
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let (input, output) = (child.stdin.take(), child.stdout.take().unwrap());
-        Ok(Program { child, input, output, traffic: Rc::clone(&self.traffic) })
+        Ok(Program { child, input, output, traffic: Rc::clone(&self.traffic), cut: Rc::clone(&self.cut) })
     }
 
     fn has_room(&self) -> bool {
@@ -63,6 +70,7 @@ pub(crate) struct Program {
     input: Option<ChildStdin>,
     output: ChildStdout,
     traffic: Rc<Cell<usize>>,
+    cut: Rc<Cell<bool>>,
 }
 
 impl Stream for Program {
@@ -112,6 +120,10 @@ impl Read for Program {
 
 impl Write for Program {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.cut.take() {
+            self.child.kill()?;
+            self.child.wait()?;
+        }
         let count = self.input.as_mut().unwrap().write(bytes)?;
         self.traffic.set(self.traffic.get() + count);
         Ok(count)

@@ -1,6 +1,6 @@
 //! A repository's objects, as the device's own code reads them: each is hashed again.
 
-use std::{cell::RefCell, collections::HashMap};
+use std::{cell::RefCell, collections::HashMap, path::Path};
 
 use giter_edge::{
     api::{
@@ -8,7 +8,7 @@ use giter_edge::{
         object::{Object, ObjectKind},
     },
     codec::stick::folder_of,
-    git::{commit::object, graph},
+    git::{commit::object, graph, repository::Repository},
     reconcile::{
         decode::{self, GitTree},
         ports::Objects,
@@ -30,6 +30,19 @@ impl GitObjects {
     /// `GitNotFound`.
     pub(crate) fn of(git: &Git) -> Result<Self> {
         Ok(Self { batch: RefCell::new(git.batch()?) })
+    }
+}
+
+/// The repository, if its refs are files; of others, git is asked.
+///
+/// # Errors
+///
+/// `RepositoryNotFound`.
+pub(crate) fn files(repo: &Path) -> Result<Option<Repository>> {
+    match Repository::open(repo) {
+        Ok(repository) => Ok(Some(repository)),
+        Err(error) if error.reason() == Reason::RepositoryUnsupported => Ok(None),
+        Err(error) => Err(error.hint("name the hub's repository")),
     }
 }
 

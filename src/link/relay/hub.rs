@@ -28,11 +28,11 @@ use crate::{
         status::Claim,
         stick::{ENROLL, Paper, Place, shared_name, write_ack},
     },
-    git::{bundle, outbox, pack, seed},
+    git::{bundle, claim, outbox, pack},
     link::stick::{is_there, medium::Folder, unread},
     reconcile::{
         outbox::Statuses,
-        ports::{Quarantine, Store, Upstream, Want},
+        ports::{Store, Upstream, Want},
         relay::served::{Failure, Handing, Papers, Served, handing, is_outage},
     },
 };
@@ -314,7 +314,7 @@ impl<'a> Visit<'a> {
         let bytes = self.bytes(&Paper::Statuses.place(self.exchange, stand.device), Paper::Statuses)?;
         let statuses = outbox::decode(&bytes, &self.relay.status_ref(stand.device))?;
         let Some(last) = statuses.links.last() else { return Ok(None) };
-        let claim = seed::claim_in(last).ok();
+        let claim = claim::among(last).ok();
         Ok(Some((statuses, claim)))
     }
 
@@ -333,14 +333,8 @@ impl<'a> Visit<'a> {
         let scratch = Scratch::of(self.relay)?;
         let mut store = scratch.store("known")?;
         let mut known = Bounded::new(store.quarantine(&Generation::default())?, self.relay);
-        self.fetch(Want::Whole(status), &mut known)?;
-        Ok(seed::claim(&known, status).ok())
-    }
-
-    /// Fetches in the conversation that there is, or begins one.
-    pub(super) fn fetch(&mut self, want: Want<'_>, into: &mut dyn Quarantine) -> Result<()> {
-        self.hub.refs(&[])?;
-        self.hub.fetch(want, into)
+        self.hub.fetch(Want::Whole(status), &mut known)?;
+        Ok(claim::of(&known, status).ok())
     }
 
     /// Says how far the hub has heard the device.

@@ -158,7 +158,7 @@ impl Visit<'_> {
     ) -> Result<Vec<(Oid, ObjectKind)>> {
         // With the base come its trees on one of the ways.
         if let [first, ..] = devices {
-            self.fetch(Want::Tip { tip: base, have: None, device: first }, known)?;
+            self.hub.fetch(Want::Tip { tip: base, have: None, device: first }, known)?;
         }
         for _ in 0..limits::FETCH_ROUNDS {
             let Gaps { lacks, unseen } = gaps::find(brought, &*known, base, commits, devices)?;
@@ -171,7 +171,7 @@ impl Visit<'_> {
             if wanted.is_empty() {
                 return Ok(lacks);
             }
-            self.fetch(Want::Objects(&Vec::from_iter(wanted)), known)?;
+            self.hub.fetch(Want::Objects(&Vec::from_iter(wanted)), known)?;
         }
         Err(Error::new(Reason::PackInvalid, format!("the hub sends the objects of {} one by one", self.tip.short())))
     }
@@ -186,9 +186,9 @@ impl Visit<'_> {
         let (scratch, room) = (Scratch::of(self.relay)?, self.room(&place)?);
         let mut store = scratch.store("known")?;
         let mut known = Bounded::new(store.quarantine(&Generation::default())?, self.relay);
-        self.fetch(Want::Tip { tip: self.tip, have: None, device }, &mut known)?;
+        self.hub.fetch(Want::Tip { tip: self.tip, have: None, device }, &mut known)?;
         if let Some(status) = heard {
-            self.fetch(Want::Whole(status), &mut known)?;
+            self.hub.fetch(Want::Whole(status), &mut known)?;
         }
         let names = seed::names(&known, self.tip, device, heard)?;
         let status_ref = format!("{}/{device}", self.relay.prefix);

@@ -1,6 +1,6 @@
 //! The login of a gateway: what is of the devices that its Device names in `relays`, and of no others.
 
-use giter_edge::codec::keyfile::SecretKey;
+use giter_edge::{api::limits, codec::keyfile::SecretKey};
 
 use super::{super::forge::Device, FAN, PUMP, Site, device_yaml, key, open, request_ref, status_ref};
 
@@ -88,4 +88,20 @@ fn a_gateway_that_sshd_names_by_its_key_may_push_for_those_whom_it_carries_for()
     site.refuses("EnrolmentInvalid", &[], || site.push_as(&login, &[&request]));
     let request = format!("main:{}", request_ref("site-c/new"));
     site.refuses("RefNotAllowed", &["relays"], || site.push_as(&login, &[&request]));
+}
+
+#[test]
+fn what_stands_below_all_of_them_together_has_a_bound() {
+    let site = Site::new();
+    site.publish_gateway(&["site-c", "site-d"]);
+    let below =
+        |top: &str, count| -> Vec<String> { (0..count).map(|n| status_ref(&format!("{top}/dev-{n}"))).collect() };
+    let half = limits::NESTED_DEVICES / 2;
+    let refs = [below("site-c", half), below("site-d", limits::NESTED_DEVICES - half)].concat();
+    site.set(refs.iter().map(|name| &**name));
+    assert_eq!(site.sees(GATE), ["refs/heads/main"]);
+    site.set([&*status_ref("site-d/one-more")]);
+    let asked = format!("git-upload-pack '{}'", site.world().path("guarded.git").display());
+    let ran = site.serve(GATE, &asked, b"");
+    assert!(ran.code == Some(1) && ran.stderr.ends_with("reason: TooMany\n"), "{}", ran.stderr);
 }

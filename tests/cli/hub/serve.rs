@@ -14,7 +14,7 @@ const SERVE: &str = env!("CARGO_BIN_EXE_giterctl");
 
 impl Site {
     /// Serves a device what it asks for, as a login would.
-    fn serve(&self, device: &str, asked: &str, input: &[u8]) -> Ran {
+    pub(super) fn serve(&self, device: &str, asked: &str, input: &[u8]) -> Ran {
         run(self.serving(device).env("SSH_ORIGINAL_COMMAND", asked), input)
     }
 

@@ -10,13 +10,18 @@ use std::{
 use giter_edge::{
     api::{Device, DeviceId, Error, Oid, Reason, Result, limits},
     codec::{enrolment, signers::Keyring},
+    git::{graph, repository::RefName},
     reconcile::{
         decode::{self, GitTree, Refused},
+        ports::Objects,
         verify::Standing,
     },
 };
 
-use crate::{git::Git, objects::GitObjects};
+use crate::{
+    git::Git,
+    objects::{GitObjects, files},
+};
 
 /// The keys that a hub trusts before a charter does, by its path in the repository.
 pub(super) const ROOT_KEYS: &str = "giter/root.keys";
@@ -134,9 +139,18 @@ impl<'a> Hub<'a> {
 ///
 /// `GitFailed`, `GitNotFound`.
 pub(crate) fn relays(git: &Git, device: &DeviceId) -> Result<Vec<DeviceId>> {
+    if let Some(repository) = files(git.dir())? {
+        let commit = repository.value(&RefName::new("HEAD")?)?;
+        let tree = commit.map(|commit| graph::lineage(&repository, commit)).transpose()?.flatten();
+        return tree.map_or(Ok(Vec::new()), |lineage| relays_at(&repository, lineage.tree, device));
+    }
     let Ok(tree) = git.ask(&["rev-parse", "--verify", "--quiet", "HEAD^{tree}"])? else { return Ok(Vec::new()) };
     let tree = tree.parse().map_err(|_| Error::new(Reason::RepositoryUnsupported, "its objects are not SHA-1"))?;
-    match decode::itself(&GitTree::new(&GitObjects::of(git)?, tree), device) {
+    relays_at(&GitObjects::of(git)?, tree, device)
+}
+
+fn relays_at(objects: &dyn Objects, tree: Oid, device: &DeviceId) -> Result<Vec<DeviceId>> {
+    match decode::itself(&GitTree::new(objects, tree), device) {
         Ok(says) => Ok(says.map_or_else(Vec::new, |says| says.relays)),
         Err(Refused::Wrong(_)) => Ok(Vec::new()),
         Err(Refused::Unread(error)) => Err(error),

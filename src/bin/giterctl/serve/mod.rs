@@ -37,7 +37,8 @@ const COUNT: &str = "GIT_CONFIG_COUNT";
 #[derive(clap::Args)]
 #[command(after_help = "In the hub's authorized_keys, one line:\n\n  command=\"giterctl serve site-a/pump-07 \
     /srv/git/plant-7.git\",restrict ssh-ed25519 AAAA...\n\nLets the device fetch the branch, push its own status and request, \
-    and those of the devices that its Device names in relays, and watch the branch; giterctl authorized-keys prints such lines for a whole fleet.")]
+    and those of the devices that its Device names in relays, and watch the branch; giterctl authorized-keys prints such \
+    lines for a whole fleet.")]
 pub(crate) struct Args {
     /// The device, such as site-a/pump-07
     device: DeviceId,

@@ -19,7 +19,7 @@ use crate::{git::Git, hook};
 ///
 /// # Errors
 ///
-/// `GitFailed`, `GitNotFound`; `TooMany` where more than are told apart stand below a device's name.
+/// `GitFailed`, `GitNotFound`; `TooMany` where more than are told apart stand below the devices' names.
 pub(super) fn settings(git: &Git, service: Service, device: &DeviceId) -> Result<Vec<(&'static str, String)>> {
     // In this order a device comes after those that it is named below.
     let shown = BTreeSet::from_iter(hook::relays(git, device)?.into_iter().chain([device.clone()]));
@@ -66,13 +66,14 @@ fn below<'a>(
             }
         }
     }
-    match parts.iter().find(|(_, parts)| parts.len() > limits::NESTED_DEVICES) {
-        None => Ok(parts),
-        Some((device, _)) => {
-            let what = format!("more than {} folders or refs stand below {device}", limits::NESTED_DEVICES);
-            Err(Error::new(Reason::TooMany, what).hint("give the device a name below which there are no others"))
-        }
+    // They go through the environment of one program, all together.
+    if parts.values().map(BTreeSet::len).sum::<usize>() <= limits::NESTED_DEVICES {
+        return Ok(parts);
     }
+    let of: Vec<String> = parts.keys().map(ToString::to_string).collect();
+    let what = format!("more than {} folders or refs stand below {}", limits::NESTED_DEVICES, of.join(", "));
+    Err(Error::new(Reason::TooMany, what)
+        .hint("name devices, and those in relays, so that there are few others below them"))
 }
 
 fn with<'a>(command: &[&'a str], folders: &'a [String]) -> Vec<&'a str> {

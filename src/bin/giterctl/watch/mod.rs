@@ -31,8 +31,9 @@ const GREETING: &str = "giter-watch 1";
 #[derive(clap::Args)]
 #[command(
     after_help = "Prints the line 'giter-watch 1', then the name of the commit at the branch that HEAD leads to: where \
-    it stands now, and again each time it has moved to another with a change in specs/<device> (of a gateway: of those it relays, too), exchange.yaml, reset.yaml or \
-    their signatures. Ends when stdin or stdout does. A device gets here by giterctl serve."
+    it stands now, and again each time it has moved to another with a change in specs/<device> (of a gateway: of those it \
+    relays, too), exchange.yaml, reset.yaml or their signatures. Ends when stdin or stdout does. A device gets here by \
+    giterctl serve."
 )]
 pub(crate) struct Args {
     /// The repository

@@ -6,19 +6,19 @@
 use std::path::Path;
 
 use giter_edge::{
-    api::{DeviceId, Oid, Reason, Result},
+    api::{DeviceId, Oid, Result},
     codec::{charter, reset},
-    git::{
-        graph::lineage,
-        repository::{RefName, Repository},
-    },
+    git::{graph::lineage, repository::RefName},
     reconcile::{
         decode::{self, Entry, EntryKind, GitTree, Refused, Source},
         ports::Objects,
     },
 };
 
-use crate::{git::Git, objects::GitObjects};
+use crate::{
+    git::Git,
+    objects::{GitObjects, files},
+};
 
 /// What every device reads, besides its folder.
 const PAPERS: [&str; 4] = [charter::PATH, charter::SIGNATURE_PATH, reset::PATH, reset::SIGNATURE_PATH];
@@ -70,16 +70,8 @@ pub(super) fn branch(repo: &Path) -> Result<String> {
     Ok(named.unwrap_or_else(|| "HEAD".into()))
 }
 
-/// The repository, if its refs are files.
-fn files(repo: &Path) -> Result<Option<Repository>> {
-    match Repository::open(repo) {
-        Ok(repository) => Ok(Some(repository)),
-        Err(error) if error.reason() == Reason::RepositoryUnsupported => Ok(None),
-        Err(error) => Err(error.hint("name the hub's repository")),
-    }
-}
-
-/// The entries that a device reads, and those whom it carries for; `None` where an object is missing or is not what it should be.
+/// The entries that a device reads, and those whom it carries for; `None` where an object is missing or is not what it
+/// should be.
 fn reads(objects: &dyn Objects, commit: Oid, device: &DeviceId) -> Option<Vec<Option<Entry>>> {
     let tree = GitTree::new(objects, lineage(objects, commit).ok()??.tree);
     let relays = decode::itself(&tree, device).ok().flatten().map_or_else(Vec::new, |says| says.relays);
