@@ -176,6 +176,8 @@ pub const STATUS_FILE_BYTES: usize = 8 * STATUS_BYTES;
 /// Bytes that count for the push of a status beside its pack: what git, SSH and TCP/IP take in both directions, on a connection
 /// that is there, at a hub that shows the device its own refs. Measured (1,900), and rounded up.
 pub const PUSH_OVERHEAD: u64 = 2_000;
+/// The largest status, before it is compressed, that is kept in memory so that the next one can be pushed as deltas on it.
+pub const DELTA_STATUS_BYTES: usize = 16 << 10;
 /// The least that statuses may be given for a day, in bytes: about one of them.
 pub const LEAST_BUDGET: u64 = 3_000;
 /// The part of a day's bytes for statuses that can be in hand at once, as one over this: the rest comes in over the day.

@@ -52,6 +52,9 @@ pub fn write(objects: &[NewObject]) -> Result<Vec<u8>> {
 ///
 /// Those of [`write()`].
 pub fn write_on(bases: &[NewObject], objects: &[NewObject]) -> Result<Vec<u8>> {
+    if bases.is_empty() {
+        return whole(Stream::tight(objects.len(), objects.iter().map(|new| Ok(&new.object)))?);
+    }
     let tight = objects.iter().map(|NewObject { object, .. }| {
         let base = bases.iter().rev().find(|base| base.object.kind == object.kind);
         Ok(Tight { object: object.clone(), base: base.map(|base| (base.id, base.object.clone())) })

@@ -62,7 +62,7 @@ pub struct Remote<C: Connector> {
     listed: Option<Oid>,
     /// Whether what is asked for is for others: the device itself has not begun with the hub, or has done with it.
     is_for_others: bool,
-    /// The objects of the status that was published last, its commit at the end: the hub has them.
+    /// The objects of the status that was published last, its commit at the end, unless it is large: the hub has them.
     published: Vec<NewObject>,
     /// Where it stood at the listing before, unless that failed.
     stood: Option<Oid>,
@@ -322,7 +322,8 @@ impl<C: Connector> Link for Remote<C> {
         let bases = std::mem::take(&mut self.published);
         let bases = if bases.last().map(|last| last.id) == old { &*bases } else { &[] };
         self.send(&push::Update { name: &self.status_ref.clone(), old, new }, objects, bases)?;
-        self.published = objects.to_vec();
+        let bytes: usize = objects.iter().map(|new| new.object.data.len()).sum();
+        self.published = if bytes <= limits::DELTA_STATUS_BYTES { objects.to_vec() } else { Vec::new() };
         if let Some(conversation) = &mut self.conversation {
             conversation.listing.status = Some(new);
         }
