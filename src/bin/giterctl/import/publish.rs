@@ -2,7 +2,7 @@
 //!
 //! So a ref here never names what the hub has refused, and where the hub cannot be reached the stick can be imported again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use giter_edge::{
     api::{Error, Oid, Reason, Result, limits, object::NewObject},
@@ -44,8 +44,13 @@ pub(super) fn publish(
         }
     }
     // Where statuses are fetched into the same refs, git's push has moved these already.
-    let taken = changes.into_iter().filter(|change| !refused.contains_key(&change.name));
-    let lines: String = taken.map(|Change { name, new, .. }| format!("update {name} {new}\n")).collect();
+    let there = git.run(&["for-each-ref", "--format=%(objectname) %(refname)"])?;
+    let there: HashSet<&str> = there.lines().collect();
+    let is_there = |Change { name, new, .. }: &Change| there.contains(&*format!("{new} {name}"));
+    let taken = changes.into_iter().filter(|change| !refused.contains_key(&change.name) && !is_there(change));
+    let nothing = Oid::new([0; 20]);
+    let lines: String =
+        taken.map(|Change { name, old, new }| format!("update {name} {new} {}\n", old.unwrap_or(nothing))).collect();
     git.feed(&["update-ref", "--stdin", "-m", "giterctl import"], lines.as_bytes())?;
     for (name, error) in refused {
         if let Some(row) = rows.iter_mut().find(|row| row.is_at(&name)) {
@@ -87,7 +92,7 @@ fn push(git: &Git, remote: &str, changes: &[Change], refused: &mut BTreeMap<Stri
         } else {
             Error::new(Reason::PushRejected, format!("the hub refuses it: {}", remarks(&said, &why))).hint(
                 "see what the hub's hook says, and who may write that ref; a record that began anew is imported at \
-                     the hub itself",
+                 the hub itself",
             )
         };
         refused.insert(name, error);
