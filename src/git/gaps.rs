@@ -73,11 +73,7 @@ pub fn find(
     commits: &[Oid],
     devices: &[&DeviceId],
 ) -> Result<Gaps> {
-    let root = |objects, commit: Oid| {
-        let missing = || Error::new(Reason::PackInvalid, format!("commit {commit} is missing"));
-        Ok::<_, Error>(graph::lineage(objects, commit)?.ok_or_else(missing)?.tree)
-    };
-    let before = root(known, base)?;
+    let before = graph::root(known, base)?;
     let mut search = Search {
         brought,
         known,
@@ -90,7 +86,11 @@ pub fn find(
         left: limits::GAP_BYTES,
     };
     for &commit in commits {
-        search.open(Pair { tree: root(brought, commit)?, before: Some(before), place: Place::Way(String::new()) })?;
+        search.open(Pair {
+            tree: graph::root(brought, commit)?,
+            before: Some(before),
+            place: Place::Way(String::new()),
+        })?;
     }
     while let Some(pair) = search.open.pop() {
         search.compare(pair)?;

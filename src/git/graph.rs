@@ -54,6 +54,16 @@ pub fn lineage(objects: &dyn Objects, id: Oid) -> Result<Option<Lineage>> {
     tree.map(|tree| Some(Lineage { tree, parents })).ok_or_else(invalid)
 }
 
+/// The root tree of a commit that has to be there.
+///
+/// # Errors
+///
+/// `PackInvalid` if it is not; those of [`lineage`].
+pub fn root(objects: &dyn Objects, commit: Oid) -> Result<Oid> {
+    let missing = || Error::new(Reason::PackInvalid, format!("commit {commit} is missing"));
+    Ok(lineage(objects, commit)?.ok_or_else(missing)?.tree)
+}
+
 /// What a tree names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry<'a> {

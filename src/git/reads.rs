@@ -41,8 +41,7 @@ impl Reads {
     ///
     /// `PackInvalid` if the commit is not there; `BadCommit`; those of [`graph::entries`] and [`Objects::read`].
     pub fn of(objects: &dyn Objects, commit: Oid, device: &DeviceId) -> Result<Self> {
-        let missing = || Error::new(Reason::PackInvalid, format!("commit {commit} is missing"));
-        let tree = graph::lineage(objects, commit)?.ok_or_else(missing)?.tree;
+        let tree = graph::root(objects, commit)?;
         let mut reads = Self::default();
         reads.there.push((commit, ObjectKind::Commit));
         let mut level = vec![tree];

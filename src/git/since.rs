@@ -13,7 +13,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::graph::{self, Entry};
 use crate::{
-    api::{Error, Oid, Reason, Result},
+    api::{Oid, Result},
     reconcile::ports::{ObjectKind, Objects},
 };
 
@@ -32,13 +32,13 @@ pub struct New {
 ///
 /// # Errors
 ///
-/// `PackInvalid` if a commit or tree is missing; those of [`graph::lineage`] and [`graph::entries`].
+/// `PackInvalid` if a commit or tree is missing; those of [`graph::root`] and [`graph::entries`].
 pub fn since(objects: &dyn Objects, base: Oid, commits: &[Oid]) -> Result<Vec<New>> {
     let mut walk = Walk { objects, found: Vec::new(), at: HashMap::new(), compared: HashSet::new() };
-    let tree = walk.tree_of(base)?;
+    let tree = graph::root(objects, base)?;
     for &commit in commits {
         walk.find(commit, ObjectKind::Commit, Some(base));
-        let root = walk.tree_of(commit)?;
+        let root = graph::root(objects, commit)?;
         walk.compare(root, tree)?;
     }
     let Walk { mut found, at, .. } = walk;
@@ -58,11 +58,6 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn tree_of(&self, commit: Oid) -> Result<Oid> {
-        let missing = || Error::new(Reason::PackInvalid, format!("commit {commit} is missing"));
-        Ok(graph::lineage(self.objects, commit)?.ok_or_else(missing)?.tree)
-    }
-
     /// Notes an object. One that lies in several places is no delta, unless the same lay in all of them.
     fn find(&mut self, id: Oid, kind: ObjectKind, base: Option<Oid>) {
         match self.at.get(&id).map(|at| &mut self.found[*at]) {
