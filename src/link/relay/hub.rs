@@ -102,10 +102,6 @@ impl Relay {
         }
         Ok(())
     }
-
-    fn status_ref(&self, device: &DeviceId) -> String {
-        format!("{}/{device}", self.prefix)
-    }
 }
 
 /// One visit of the hub.

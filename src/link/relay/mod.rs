@@ -105,6 +105,10 @@ impl Relay {
         Folder::at(&self.folder)
     }
 
+    fn status_ref(&self, device: &DeviceId) -> String {
+        format!("{}/{device}", self.prefix)
+    }
+
     /// Looks at a copy; `None` if there is none.
     fn look(&self, folder: &Folder, kind: Kind<'_>, place: &Place<'_>) -> Result<Option<Copy>> {
         let branch_ref = format!("refs/heads/{}", self.branch);
@@ -120,7 +124,7 @@ impl Relay {
             Kind::Own(Paper::Request, device) => brings(&mut source, &enrolment::ref_of(device))?,
             Kind::Own(Paper::Statuses, device) => {
                 let bytes = source.rest()?;
-                statuses = Some(outbox::decode(&bytes, &format!("{}/{device}", self.prefix))?);
+                statuses = Some(outbox::decode(&bytes, &self.status_ref(device))?);
             }
             Kind::Own(Paper::Ack, _) => drop(read_ack(&source.rest()?)?),
             Kind::Own(Paper::Report, _) => {}

@@ -191,7 +191,7 @@ impl Visit<'_> {
             self.hub.fetch(Want::Whole(status), &mut known)?;
         }
         let names = seed::names(&known, self.tip, device, heard)?;
-        let status_ref = format!("{}/{device}", self.relay.prefix);
+        let status_ref = self.relay.status_ref(device);
         let refs = [(self.tip, &*self.branch_ref)].into_iter().chain(heard.map(|status| (status, &*status_ref)));
         let head = bundle::head(None, refs);
         let mut pack = pack::Stream::tight(names.len(), pack::pick(&known, &names, limits::OBJECT_BYTES))?;
