@@ -20,7 +20,7 @@ use crate::{
 /// The folder of the specs.
 const SPECS: &str = "specs";
 /// The files at the root that every device reads.
-const PAPERS: [&str; 4] = [charter::PATH, charter::SIGNATURE_PATH, reset::PATH, reset::SIGNATURE_PATH];
+pub const PAPERS: [&str; 4] = [charter::PATH, charter::SIGNATURE_PATH, reset::PATH, reset::SIGNATURE_PATH];
 
 /// What a device reads of a commit, as far as the objects are there.
 #[derive(Debug, Default)]

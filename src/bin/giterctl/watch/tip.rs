@@ -7,8 +7,7 @@ use std::path::Path;
 
 use giter_edge::{
     api::{DeviceId, Oid, Result},
-    codec::{charter, reset},
-    git::{graph::lineage, repository::RefName},
+    git::{graph::lineage, reads::PAPERS, repository::RefName},
     reconcile::{
         decode::{self, Entry, EntryKind, GitTree, Refused, Source},
         ports::Objects,
@@ -19,9 +18,6 @@ use crate::{
     git::Git,
     objects::{GitObjects, files},
 };
-
-/// What every device reads, besides its folder.
-const PAPERS: [&str; 4] = [charter::PATH, charter::SIGNATURE_PATH, reset::PATH, reset::SIGNATURE_PATH];
 
 /// Where the branch stands.
 pub(super) struct Tip {
