@@ -1,6 +1,6 @@
 //! A gateway that runs: what passes between the hub and its folder is told once, and so is what cannot pass.
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use rustix::process::Signal;
 
@@ -12,6 +12,26 @@ use super::{
 const BUNDLE: &str = "hub: took for others GITER/unnamed/to-device/fan-01.bundle";
 const FAILURE: &str = "relay: fan-01: BundleInvalid: ";
 
+/// A gateway that has polled once, and has something for the device behind it.
+fn gateway() -> (Site, Daemon) {
+    let site = Site::new(SPECS);
+    site.configure_file("1h", "1h");
+    site.reconfigure("[link]", "[relay]\ndevices = [\"fan-01\"]\n[link]");
+    let daemon = site.start();
+    daemon.wait_for(BUNDLE);
+    daemon.wait_for("debug: polled");
+    (site, daemon)
+}
+
+/// Leaves what are no statuses of the device's in the gateway's folder.
+fn leave_junk(site: &Site) -> PathBuf {
+    let folder = site.path("state/relay/GITER/unnamed/from-device");
+    fs::create_dir_all(&folder).unwrap();
+    let junk = folder.join("fan-01.bundle");
+    fs::write(&junk, "not one").unwrap();
+    junk
+}
+
 /// Has it poll once more; all that it said until then.
 fn polls(daemon: &Daemon) -> Vec<String> {
     daemon.signal(Signal::HUP);
@@ -20,18 +40,11 @@ fn polls(daemon: &Daemon) -> Vec<String> {
 
 #[test]
 fn what_a_gateway_carries_is_told_once() {
-    let site = Site::new(SPECS);
-    site.configure_file("1h", "1h");
-    site.reconfigure("[link]", "[relay]\ndevices = [\"fan-01\"]\n[link]");
-    let daemon = site.start();
-    daemon.wait_for(BUNDLE);
-    daemon.wait_for("debug: polled");
+    let (site, daemon) = gateway();
     let said = polls(&daemon);
     assert!(!said.iter().any(|line| line.contains("hub: ") || line.contains("relay: ")), "{said:?}");
 
-    let folder = site.path("state/relay/GITER/unnamed/from-device");
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("fan-01.bundle"), "not one").unwrap();
+    let junk = leave_junk(&site);
     let said = polls(&daemon);
     assert_eq!(said.iter().filter(|line| line.contains(FAILURE)).count(), 1, "{said:?}");
     assert!(said.iter().any(|line| line.contains("relay: fan-01: hint: ")), "{said:?}");
@@ -43,7 +56,7 @@ fn what_a_gateway_carries_is_told_once() {
     assert!(said.iter().any(|line| line.contains(&format!("accepted {}", &commit[..12]))), "{said:?}");
     assert!(said.iter().any(|line| line.contains(BUNDLE)), "{said:?}");
     assert!(said.iter().all(|line| !line.contains(FAILURE) || line.starts_with("debug: ")), "{said:?}");
-    fs::remove_file(folder.join("fan-01.bundle")).unwrap();
+    fs::remove_file(junk).unwrap();
     site.publish(SPECS);
     let said = polls(&daemon);
     assert!(said.iter().any(|line| line.contains("relay: fan-01: carried for again")), "{said:?}");
@@ -52,15 +65,8 @@ fn what_a_gateway_carries_is_told_once() {
 
 #[test]
 fn what_was_refused_is_tried_again_at_the_first_poll_that_reaches_the_hub() {
-    let site = Site::new(SPECS);
-    site.configure_file("1h", "1h");
-    site.reconfigure("[link]", "[relay]\ndevices = [\"fan-01\"]\n[link]");
-    let daemon = site.start();
-    daemon.wait_for(BUNDLE);
-    daemon.wait_for("debug: polled");
-    let folder = site.path("state/relay/GITER/unnamed/from-device");
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("fan-01.bundle"), "not one").unwrap();
+    let (site, daemon) = gateway();
+    leave_junk(&site);
     assert!(polls(&daemon).iter().any(|line| line.contains(FAILURE)));
     daemon.stop();
     let (hub, away) = (site.path("hub.git"), site.path("away.git"));
