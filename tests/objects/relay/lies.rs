@@ -182,10 +182,7 @@ fn flip(at: usize) -> impl Fn(Vec<u8>) -> Vec<u8> {
 #[test]
 fn a_hub_that_lies_leaves_what_is_there() {
     let mut site = Site::new(true);
-    let mut pump = Device::new(PUMP);
-    let first = site.commit(&START);
-    pump.say(first);
-    site.says(&pump);
+    let (pump, _) = site.begun();
     site.commit(&[("specs/site-a/pump-07/x", "two")]);
     site.passes();
     let tip = site.commit(&[("specs/site-a/pump-07/x", "three")]);
@@ -221,9 +218,7 @@ fn a_hub_that_lies_leaves_what_is_there() {
 #[test]
 fn what_is_not_whole_lies_where_no_device_reaches_it() {
     let mut site = Site::new(true);
-    let mut pump = Device::new(PUMP);
-    pump.say(site.commit(&START));
-    site.says(&pump);
+    site.begun();
     site.commit(&[("specs/site-a/pump-07/x", "two")]);
     site.link.list().unwrap();
     let (folder, scratch) = (site.relay.folder.clone(), site.relay.scratch.clone());
@@ -267,10 +262,7 @@ fn what_is_asked_for_beside_a_bundle_has_the_same_bound() {
 #[test]
 fn what_did_not_reach_the_hub_is_tried_again_whatever_else_is_refused() {
     let mut site = Site::new(true);
-    let mut pump = Device::new(PUMP);
-    let first = site.commit(&START);
-    pump.say(first);
-    site.says(&pump);
+    let (pump, _) = site.begun();
     fs::write(site.kept("from-device/site-a/pump-07.enroll.bundle"), "not one").unwrap();
     site.link.list().unwrap();
     let hub = site.link.upstream().unwrap();

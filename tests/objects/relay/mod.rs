@@ -118,6 +118,15 @@ impl Site {
         found
     }
 
+    /// Has the exchange begin, and the pump say that it is there: the pump, and the first commit.
+    fn begun(&self) -> (Device, Oid) {
+        let mut pump = Device::new(PUMP);
+        let first = self.commit(&START);
+        pump.say(first);
+        self.says(&pump);
+        (pump, first)
+    }
+
     /// Has a device write its statuses into the folder.
     fn says(&self, device: &Device) {
         let path = self.kept(&format!("from-device/{}.bundle", device.id));

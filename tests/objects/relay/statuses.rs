@@ -52,10 +52,7 @@ fn statuses_that_do_not_go_on_are_refused_once_and_keep_nothing_back() {
 #[test]
 fn a_device_that_lost_its_state_is_told_of_and_keeps_what_a_publisher_brings() {
     let mut site = Site::new(true);
-    let mut pump = Device::new(PUMP);
-    let first = site.commit(&START);
-    pump.say(first);
-    site.says(&pump);
+    let (pump, first) = site.begun();
     site.passes();
     let mut lost = Device::new(PUMP);
     lost.say(None);
@@ -92,10 +89,7 @@ fn a_device_that_lost_its_state_is_told_of_and_keeps_what_a_publisher_brings() {
 #[test]
 fn what_the_hub_heard_by_another_way_is_known() {
     let mut site = Site::new(true);
-    let mut pump = Device::new(PUMP);
-    let first = site.commit(&START);
-    pump.say(first);
-    site.says(&pump);
+    let (mut pump, _) = site.begun();
     let tip = site.commit(&[("specs/site-a/pump-07/x", "two")]);
     pump.say(tip);
     let objects = pump.said.clone();
@@ -110,10 +104,7 @@ fn what_the_hub_heard_by_another_way_is_known() {
 #[test]
 fn a_status_that_the_gateway_cannot_read_is_handed_on_all_the_same() {
     let mut site = Site::new(true);
-    let mut pump = Device::new(PUMP);
-    let first = site.commit(&START);
-    pump.say(first);
-    site.says(&pump);
+    let (mut pump, first) = site.begun();
     let tip = site.commit(&[("specs/site-a/pump-07/x", "two")]);
     site.passes();
     // What a newer agent says.
