@@ -35,15 +35,15 @@ impl Key {
     }
 }
 
-/// Writes and signs the charter with the root's key in a folder, the file `root`. The publisher may change every spec,
-/// but by path: so each path is looked at.
-pub(crate) fn charter(dir: &Path, root: &Key, publisher: &Key) -> Result<[Vec<u8>; 2]> {
+/// Writes and signs the charter with the root's key in a folder, the file `root`. The publisher may change what the
+/// pattern matches.
+pub(crate) fn charter(dir: &Path, root: &Key, publisher: &Key, pattern: &str) -> Result<[Vec<u8>; 2]> {
     let path = dir.join("exchange.yaml");
     let charter = format!(
         "apiVersion: edge.giter.dev/v1alpha1\nkind: Exchange\nmetadata: {{name: bench}}\nspec:\n  \
          id: 5f0c1f0e3d5b4d0e9a7c2b6e8f1a4c3d\n  serial: 1\n  branch: main\n  verify: range\n  \
          roots: [\"{} root@bench\"]\n  publishers:\n  \
-         - {{principal: publisher@bench, key: \"{}\", paths: [\"specs/**\"]}}\n",
+         - {{principal: publisher@bench, key: \"{}\", paths: [\"{pattern}\"]}}\n",
         root.words, publisher.words
     );
     fs::write(&path, &charter)?;

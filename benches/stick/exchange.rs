@@ -66,7 +66,7 @@ impl Exchange {
     pub(crate) fn create(dir: &Path, commits: usize) -> Result<Self> {
         git(dir, ["init", "-q", "--bare", "-b", "main", "hub.git"])?;
         let (root, publisher) = (Key::make(&dir.join("root"))?, Key::make(&dir.join("publisher"))?);
-        let mut fleet = Fleet::new(&publisher::charter(dir, &root, &publisher)?)?;
+        let mut fleet = Fleet::new(&publisher::charter(dir, &root, &publisher, "specs/**")?)?;
         let mut line = vec![fleet.commit(&root.secret, None, 0)?];
         for number in 1..=commits {
             fleet.change(number * 7_919 % DEVICES, number)?;

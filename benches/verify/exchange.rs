@@ -53,7 +53,8 @@ impl Exchange {
         let (root, publisher) = (Key::make(&exchange.beside("root"))?, Key::make(&exchange.beside("publisher"))?);
         exchange.allow_git(&root, &publisher)?;
 
-        let mut line = Line::new(&publisher::charter(dir, &root, &publisher)?)?;
+        // It covers no folder, so that each path is looked at.
+        let mut line = Line::new(&publisher::charter(dir, &root, &publisher, "specs/**/*.yaml")?)?;
         exchange.line.push(line.commit(&root.secret, None, 0)?);
         for number in 1..=commits {
             let device = match changes {

@@ -87,7 +87,7 @@ impl Exchange {
 
         let none = Oid::new([0; 20]);
         let mut draft = Draft::default();
-        let [charter, signature] = publisher::charter(dir, &root, &publisher)?;
+        let [charter, signature] = publisher::charter(dir, &root, &publisher, "specs/**")?;
         let mut fleet = Fleet {
             papers: [draft.add(ObjectKind::Blob, charter)?, draft.add(ObjectKind::Blob, signature)?],
             resources: vec![[none; RESOURCES]; DEVICES],

@@ -80,14 +80,15 @@ impl Publisher {
         Ok(Self { signer, paths: paths.map_err(|e| bad("a path that is none").caused_by(e))? })
     }
 
-    /// Whether the publisher may change every path.
-    pub fn may_all(&self) -> bool {
-        self.paths.is_empty()
+    /// Whether the publisher may change whatever stands at the path of a folder, and all that can be below it; the
+    /// outermost folder has no name.
+    pub fn may_all_of(&self, folder: &str) -> bool {
+        self.paths.is_empty() || self.paths.iter().any(|pattern| pattern.covers(folder))
     }
 
     /// Whether the publisher may change the file at this path.
     pub fn may(&self, path: &str) -> bool {
-        self.may_all() || self.paths.iter().any(|pattern| pattern.matches(path))
+        self.paths.is_empty() || self.paths.iter().any(|pattern| pattern.matches(path))
     }
 }
 
@@ -151,7 +152,9 @@ mod tests {
         assert_eq!(charter.roots.judge(&root, sshsig::EXCHANGE, 0), Ok("root@plant-7"));
         assert_eq!(charter.roots.judge(&ops, sshsig::GIT, 0), Ok(&*ops.fingerprint()));
         let [publisher] = &charter.publishers[..] else { panic!("{charter:?}") };
-        assert!(publisher.may("specs/a/x.yaml") && !publisher.may("specs/b/x.yaml") && !publisher.may_all());
+        assert!(
+            publisher.may("specs/a/x.yaml") && !publisher.may("specs/b/x.yaml") && !publisher.may_all_of("specs/a")
+        );
         for (at, expected) in [
             (86_399, Some(Distrust::NotYet(86_400))),
             (86_400, None),

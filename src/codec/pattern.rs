@@ -58,6 +58,12 @@ impl PathPattern {
         let path: Vec<&str> = path.split('/').collect();
         wild(&pattern, &path, |part| *part == "**", |part, name| matches(part, name))
     }
+
+    /// Whether the pattern matches whatever stands at the path of a folder, and all that can be below it.
+    pub fn covers(&self, folder: &str) -> bool {
+        // What a last `**` takes of the folder's path it takes with any names behind it.
+        self.0.split('/').next_back() == Some("**") && self.matches(folder)
+    }
 }
 
 impl fmt::Display for PathPattern {
@@ -126,6 +132,33 @@ mod tests {
                 assert!(!read.matches(path), "{pattern} {path}");
             }
         }
+    }
+
+    #[test]
+    fn a_covered_folder_has_nothing_that_is_not_matched() {
+        let folder = "specs/site-a/pump-07";
+        for (pattern, covers) in [
+            ("**", true),
+            ("specs/**", true),
+            ("specs/site-a/**", true),
+            ("specs/*/**", true),
+            ("**/pump-*/**", false),
+            ("**/site-a/**", true),
+            // A file of the folder's name is not matched.
+            ("specs/site-a/pump-07/**", false),
+            ("specs/site-b/**", false),
+            ("specs/site-a/*", false),
+            ("specs/site-a/pump-07", false),
+            ("specs/**/*.yaml", false),
+            ("**/pump-07", false),
+        ] {
+            let read = PathPattern::new(pattern).unwrap();
+            assert_eq!(read.covers(folder), covers, "{pattern}");
+            let below = ["", "/a", "/a.yaml", "/b/c"].map(|name| format!("{folder}{name}"));
+            assert_eq!(below.iter().all(|path| read.matches(path)), covers, "{pattern}");
+        }
+        let covers_all = |pattern| PathPattern::new(pattern).unwrap().covers("");
+        assert!(covers_all("**") && !covers_all("*/**") && !covers_all("specs/**"));
     }
 
     #[test]

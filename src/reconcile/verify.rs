@@ -115,6 +115,16 @@ pub enum Reads<'a> {
     Everything,
 }
 
+impl Reads<'_> {
+    /// The path of the folder that holds it all; the outermost one has no name.
+    fn folder(self) -> String {
+        match self {
+            Self::Device(device) => format!("{}/{device}", scope::SPECS),
+            Self::Everything => String::new(),
+        }
+    }
+}
+
 /// A tip that is proven: who signed it, that he may, and that it descends from the floor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
@@ -390,7 +400,7 @@ impl Case {
         policy: Policy,
         history: &mut History<'_>,
     ) -> Result<()> {
-        if holder.may_all() {
+        if holder.may_all_of(&history.reads.folder()) {
             return Ok(());
         }
         for place in scope::places(history.objects, history.reads, &self.before, &self.scope)? {

@@ -56,11 +56,11 @@ impl Holder<'_> {
         matches!(self.rights, Rights::Root)
     }
 
-    /// Whether he may change every spec.
-    pub(super) fn may_all(&self) -> bool {
+    /// Whether he may change whatever stands at the path of a folder, and all that can be below it.
+    pub(super) fn may_all_of(&self, folder: &str) -> bool {
         match &self.rights {
             Rights::Root => true,
-            Rights::Paths(publishers) => publishers.iter().any(|publisher| publisher.may_all()),
+            Rights::Paths(publishers) => publishers.iter().any(|publisher| publisher.may_all_of(folder)),
         }
     }
 

@@ -174,7 +174,7 @@ fn folders(objects: &dyn Objects, root: Place) -> Result<Vec<Place>> {
 }
 
 /// The folder of the specs.
-const SPECS: &str = "specs";
+pub(super) const SPECS: &str = "specs";
 /// What step 5 judges.
 const PAPERS: [&str; 2] = [charter::PATH, charter::SIGNATURE_PATH];
 

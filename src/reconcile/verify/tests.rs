@@ -16,6 +16,7 @@ mod charters;
 mod everything;
 mod histories;
 mod resets;
+mod rights;
 
 const TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
 
@@ -93,14 +94,18 @@ impl World {
 }
 
 impl World {
-    /// Proves a tip as a device does, which begins with the commits and their root trees and is brought what is lacking.
-    fn brought(&self, tip: u32, trust: &Trust<'_>) -> Result<Verified> {
+    /// The commits and their root trees.
+    fn roots(&self) -> Self {
         let is_commit = |object: &&Object| object.kind == ObjectKind::Commit;
         let commits = self.objects.values().filter(is_commit).filter_map(|commit| commit::parse(&commit.data).ok());
         let roots: HashSet<_> = commits.map(|commit| commit.tree).collect();
         let is_known = |(id, object): &(&Oid, &Object)| object.kind == ObjectKind::Commit || roots.contains(*id);
-        let objects = self.objects.iter().filter(is_known).map(|(id, object)| (*id, object.clone())).collect();
-        let mut here = Self { objects };
+        Self { objects: self.objects.iter().filter(is_known).map(|(id, object)| (*id, object.clone())).collect() }
+    }
+
+    /// Proves a tip as a device does, which begins with the commits and their root trees and is brought what is lacking.
+    fn brought(&self, tip: u32, trust: &Trust<'_>) -> Result<Verified> {
+        let mut here = self.roots();
         loop {
             let (ids, error) = match prove(id(tip), trust, &here) {
                 Err(Unproven::Lacks(ids, error)) => (ids, error),

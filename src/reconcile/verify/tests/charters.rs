@@ -490,23 +490,3 @@ fn the_highest_serial_is_the_last() {
         branch.is(3, &floor, expected);
     }
 }
-
-#[test]
-fn what_is_compared_is_bounded() {
-    let (mut branch, floor) = exchange(&[(2, SITE_A), (3, "")]);
-    let deep = |depth: usize| format!("specs/site-a/pump/{}x", "d/".repeat(depth));
-    branch.commit(2, &[1], 2, file(&deep(limits::FOLDER_DEPTH - 1), "x"));
-    branch.is(2, &floor, "pub2");
-    branch.commit(2, &[1], 2, file(&deep(limits::FOLDER_DEPTH), "x"));
-    branch.is(2, &floor, "TooMany");
-    let verdict = |branch: &Branch| branch.verify(2, Some(&floor), Policy::Range).map_err(|error| error.reason());
-    let many = |most: usize| (0..most).map(|n| (format!("specs/site-a/pump/{}/{n}", n % 2), "x".into())).collect();
-    // The folder itself has three entries: both halves, and the file that was there.
-    branch.commit(2, &[1], 2, many(limits::CHANGED_ENTRIES - 3));
-    assert!(verdict(&branch).is_ok());
-    branch.commit(2, &[1], 2, many(limits::CHANGED_ENTRIES - 2));
-    assert_eq!(verdict(&branch), Err(Reason::TooMany));
-    // Who may change all of it need not be compared.
-    branch.commit(2, &[1], 3, many(limits::CHANGED_ENTRIES - 2));
-    assert!(verdict(&branch).is_ok());
-}
