@@ -120,6 +120,28 @@ impl Reads {
     }
 }
 
+/// How long the trees of the way are, from the root on, as far as they are there.
+///
+/// # Errors
+///
+/// Those of [`Reads::of`].
+pub fn way_lengths(objects: &dyn Objects, commit: Oid, device: &DeviceId) -> Result<Vec<usize>> {
+    let (mut lengths, mut at) = (Vec::new(), graph::lineage(objects, commit)?.map(|lineage| lineage.tree));
+    for name in way(device) {
+        let Some(tree) = at.take() else { break };
+        if !objects.has(tree)? {
+            break;
+        }
+        let data = graph::tree(objects, tree)?;
+        for entry in graph::entries(tree, &data) {
+            let Entry { name: found, id, kind } = entry?;
+            at = Some(id).filter(|_| kind == ObjectKind::Tree && found == name.as_bytes()).or(at);
+        }
+        lengths.push(data.len());
+    }
+    Ok(lengths)
+}
+
 /// Whether every device reads the file of that name at the root.
 pub fn is_paper(name: &str) -> bool {
     PAPERS.contains(&name)

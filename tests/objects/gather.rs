@@ -150,6 +150,20 @@ fn many_changes_elsewhere_cost_their_proof_and_the_way() {
 }
 
 #[test]
+fn a_few_changes_that_a_device_was_away_for_come_with_the_way_as_deltas() {
+    let mut fleet = Fleet::new(true);
+    let (mut link, traffic) = pipe::link(fleet.hub());
+    let (mut have, _) = fleet.fetch(&mut link, &traffic, None);
+    for (path, most) in [("specs/site-22/device-03/1.yaml", 1350), ("specs/site-07/device-03/1.yaml", 2200)] {
+        fleet.change(path, &text_of(7).repeat(50));
+        let (mut link, traffic) = pipe::link(fleet.hub());
+        let cost;
+        (have, cost) = fleet.fetch(&mut link, &traffic, Some(have));
+        assert!(cost < most, "{path}: {cost} bytes");
+    }
+}
+
+#[test]
 fn a_hub_without_filters_brings_the_same() {
     let mut fleet = Fleet::new(false);
     let (mut link, traffic) = pipe::link(fleet.hub());
