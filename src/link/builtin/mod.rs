@@ -170,7 +170,7 @@ impl Stream for BuiltinStream {
 
     /// The connection's: what comes for others wakes up, too.
     fn descriptor(&self) -> io::Result<OwnedFd> {
-        of(&self.session).descriptor()
+        of(&self.session).descriptor().map_err(io::Error::other)
     }
 
     fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {

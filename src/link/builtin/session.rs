@@ -10,7 +10,7 @@
 //! until nothing is left but to wait, since each segment costs more than what most of them carry. What goes wrong with
 //! the connection ends it for all of them.
 
-use std::{io, os::fd::OwnedFd};
+use std::os::fd::OwnedFd;
 
 use sunset::{
     ChanData, ChanHandle, CliEvent, CliSessionExit, Client, Event, Runner,
@@ -30,8 +30,6 @@ use crate::{
 
 /// How much may wait to be sent before more is written: some segments.
 const OUTBOUND_BYTES: usize = 4096;
-/// How much of a channel's window the hub may use up before it is told of room by itself, and not with the next words.
-const WINDOW_USED: usize = DEFAULT_WINDOW / 4 * 3;
 /// How often a hub that sends without end is listened to before anything else is done.
 const TURNS_UNASKED: usize = 64;
 
@@ -136,7 +134,7 @@ impl Session {
     }
 
     /// What becomes readable when something has come, on whatever channel.
-    pub(super) fn descriptor(&self) -> io::Result<OwnedFd> {
+    pub(super) fn descriptor(&mut self) -> Result<OwnedFd> {
         self.socket.descriptor()
     }
 
@@ -244,13 +242,16 @@ impl Session {
             return Ok(());
         }
         let input = self.inbound.is_empty() && self.runner.is_input_ready();
-        // Until its first program begins, OpenSSH's server holds back what it says next until what it said last is
-        // acknowledged; after that, an acknowledgement can go with the next words.
-        let has_begun = self.channels.first().is_some_and(|channel| channel.command.is_none());
-        let acknowledged = self.socket.acknowledge(!has_begun);
-        let waited = acknowledged.and_then(|()| self.socket.wait(input, self.is_due, deadline));
+        let waited = self.acknowledge().and_then(|()| self.socket.wait(input, self.is_due, deadline));
         self.is_broken |= waited.is_err();
         waited
+    }
+
+    /// Acknowledges what needs no answer where the hub waits for that: until its first program begins, OpenSSH's server holds
+    /// back what it says next until what it said last is acknowledged.
+    fn acknowledge(&mut self) -> Result<()> {
+        let has_begun = self.channels.first().is_some_and(|channel| channel.command.is_none());
+        if has_begun { Ok(()) } else { self.socket.acknowledge() }
     }
 
     /// Does what can be done without waiting; whether there was anything. A connection that fails is gone.
@@ -386,7 +387,7 @@ impl Session {
         if is_renewed {
             self.channels[at].renewed = used;
         }
-        self.is_due |= used >= WINDOW_USED || (is_renewed && is_long);
+        self.is_due |= used >= DEFAULT_WINDOW || (is_renewed && is_long);
         Ok(count > 0)
     }
 }
