@@ -7,7 +7,7 @@ use crate::{
     agent::Device,
     exchange::Exchange,
     hub::Hub,
-    journal,
+    journal::{self, Journal},
     stage::Stage,
     table::{self, Counts},
     waits,
@@ -96,18 +96,20 @@ impl Fleet {
     fn play_served(&self, stage: &mut Stage<'_>) -> Result<()> {
         self.hub.authorize_to_be_served()?;
         let fourth = self.publish(&self.devices, "fourth")?;
-        welcomed(stage.act("started at once, giterctl serve", |stage| {
+        let counts = stage.act("started at once, giterctl serve", |stage| {
             stage.start(HELD)?;
             stage.until_observed(&fourth)
-        })?)
+        })?;
+        welcomed(stage, counts)
     }
 
     /// The same with a connection for each poll, and nothing to say.
     fn play_unheld(&self, stage: &mut Stage<'_>) -> Result<()> {
-        welcomed(stage.act("nothing to do, none is held", |stage| {
+        let counts = stage.act("nothing to do, none is held", |stage| {
             stage.start("never")?;
             stage.until_polled(2)
-        })?)
+        })?;
+        welcomed(stage, counts)
     }
 
     /// Gives devices a file with this text.
@@ -129,9 +131,7 @@ impl Fleet {
         }
         self.exchange.verify(&self.hub)?;
         table::figure("statuses pushed, at the hub, and proven", taken);
-        for (failure, times) in journal::failures(&stage.told) {
-            println!("failed {times} times: {failure}");
-        }
+        print_failures(&stage.told);
         waits::check(&stage.told, self.interval)?;
         table::figure("memory of an agent, the most, in kB", stage.agents_memory / 1024);
         table::figure("memory of the hub's sshd and git, the most, in kB", stage.hub_memory / 1024);
@@ -140,9 +140,17 @@ impl Fleet {
 }
 
 /// Whether nobody was turned away, and no poll failed.
-fn welcomed(Counts { refused, failed, .. }: Counts) -> Result<()> {
-    match refused + failed {
-        0 => Ok(()),
-        _ => Err(format!("{refused} connections were refused, {failed} polls failed").into()),
+fn welcomed(stage: &mut Stage<'_>, Counts { refused, failed, .. }: Counts) -> Result<()> {
+    if refused + failed == 0 {
+        return Ok(());
+    }
+    stage.stop()?;
+    print_failures(&stage.told);
+    Err(format!("{refused} connections were refused, {failed} polls failed").into())
+}
+
+fn print_failures(told: &[Journal]) {
+    for (failure, times) in journal::failures(told) {
+        println!("failed {times} times: {failure}");
     }
 }
