@@ -339,6 +339,7 @@ impl Session {
 
     /// Writes what is due to the socket, as much as it takes now; whether it took anything.
     fn send(&mut self) -> Result<bool> {
+        self.is_due &= !self.outbound.is_empty();
         if !self.is_due {
             return Ok(false);
         }

@@ -120,7 +120,7 @@ impl Socket {
     /// Writes what can be written now; `None` if nothing can.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<Option<usize>> {
         let written = unblocked(self.stream.write(bytes))?;
-        if written.is_some() {
+        if written.is_some_and(|count| count > 0) {
             self.take_seen()?;
         }
         Ok(written)

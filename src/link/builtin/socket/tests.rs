@@ -52,6 +52,8 @@ fn what_was_read_is_left_there_until_something_is_written_and_is_no_news() {
     assert_eq!(left(&socket), 0);
     hub.write_all(b"three").unwrap();
     assert_eq!(next(&mut socket).unwrap(), b"three");
+    assert_eq!(socket.write(b"").unwrap(), Some(0));
+    assert_eq!(left(&socket), 5);
     socket.acknowledge().unwrap();
     assert_eq!(left(&socket), 0);
 }
