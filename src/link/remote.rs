@@ -113,8 +113,11 @@ impl<C: Connector> Remote<C> {
         }
     }
 
-    /// Goes on with what rested, or begins anew.
+    /// Goes on with what rested, or begins anew: also where it was listened to alone, and has no room for what may follow.
     fn list_now(&mut self) -> Result<Listing> {
+        if !self.connector.has_room() {
+            self.close();
+        }
         if let Some(held) = self.conversation.take_if(|conversation| conversation.is_resting) {
             if let Some(listing) = self.list_again(held)? {
                 return Ok(listing);
@@ -286,10 +289,10 @@ impl<C: Connector> Remote<C> {
 
 impl<C: Connector> Link for Remote<C> {
     fn list(&mut self) -> Result<Listing> {
-        self.is_for_others = false;
         // After a time without a hub much may be new.
         let stood = self.listed.take();
         let listing = self.list_now()?;
+        self.is_for_others = false;
         self.listed = Some(listing.branch);
         self.stood = stood;
         Ok(listing)
@@ -332,7 +335,7 @@ impl<C: Connector> Link for Remote<C> {
 
     fn rest(&mut self) {
         self.is_for_others = true;
-        let is_held = !self.manner.hold.is_zero() && self.connector.has_room();
+        let is_held = !self.manner.hold.is_zero();
         let can_go_on = |held: &Conversation<_>| held.follows_head && !held.has_fetched_for_others;
         match &mut self.conversation {
             Some(conversation) if is_held && can_go_on(conversation) => conversation.is_resting = true,

@@ -140,7 +140,8 @@ fn from_push_to_applied_without_a_poll() {
     // Once as every daemon does, and once since the hub has begun to tell.
     daemon.wait_for("debug: polled");
     daemon.wait_for("debug: polled");
-    for round in ["one\n", "two\n"] {
+    // As many as use up a connection twice, where one has room for so many programs only.
+    for round in ["one\n", "two\n", "three\n", "four\n", "five\n", "six\n"] {
         let tip = world.publish_next(round);
         writeln!(pipe, "{tip}").unwrap();
         daemon.wait_for(&format!("accepted {}", tip.short()));
