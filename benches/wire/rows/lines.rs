@@ -54,6 +54,10 @@ pub(super) fn times(world: &World, table: &mut Table, _: &Options) -> Result<()>
         }
     }
     table.note("git makes a connection for each fetch and each push, with the algorithms that ssh prefers.");
+    table.note(
+        "giterd's client has room for three pushes in a connection, and makes another with the poll that follows:",
+    );
+    table.note("that poll is one of its own time, before the change.");
     actors.daemon.stop();
     Ok(())
 }
@@ -139,7 +143,10 @@ impl Actors<'_> {
                 device.play(false)?;
                 Ok(None)
             }
-            Work::Change => Ok(Some(self.world.exchange.change(*number)?)),
+            Work::Change => {
+                self.daemon.poll()?;
+                Ok(Some(self.world.exchange.change(*number)?))
+            }
         }
     }
 }
