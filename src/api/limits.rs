@@ -210,6 +210,8 @@ pub const HUB_TEXT_BYTES: usize = 4 << 10;
 /// Longest time that one exchange of words with a program at the hub takes, be it never silent: a listing with the fetches
 /// after it, a push.
 pub const EXCHANGE: Duration = Duration::from_secs(60 * 60);
+/// Longest time that a gateway is busy at the hub with what it carries for others, before it looks after itself again.
+pub const RELAY_VISIT: Duration = Duration::from_secs(10 * 60);
 /// Longest silence of a connection that was held since the last poll, before another is made in its place.
 pub const HELD_SILENCE: Duration = Duration::from_secs(10);
 /// Longest time for which the answers on one connection are believed before everything is asked anew.

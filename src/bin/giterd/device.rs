@@ -286,6 +286,7 @@ pub fn relay(config: &Config) -> Option<Relay> {
         scratch,
         devices,
         bytes,
+        visit: limits::RELAY_VISIT,
         branch,
         prefix,
         unwritten: BTreeMap::new(),

@@ -93,6 +93,7 @@ impl Relay {
         let branch_ref = format!("refs/heads/{}", self.branch);
         let (given_up, told) = (None, None);
         let mut visit = Visit { relay: self, hub, exchange, branch_ref, tip, kept, passed, unwritten, given_up, told };
+        visit.hub.within(self.visit);
         let mut stands: Vec<Stand<'_>> = self.devices.iter().map(|device| visit.look(device, again)).collect();
         if stands.iter().any(|stand| stand.is_due) {
             visit.sweep();

@@ -22,6 +22,7 @@ use std::{
     fs::File,
     io::{self, BufReader, Read, Write},
     path::PathBuf,
+    time::Duration,
 };
 
 use rustix::{
@@ -60,6 +61,8 @@ pub struct Relay {
     pub devices: Vec<DeviceId>,
     /// The most that it takes into its folder, in bytes.
     pub bytes: u64,
+    /// How long one visit of the hub may take.
+    pub visit: Duration,
     /// The branch's short name.
     pub branch: String,
     /// The folder of the status refs.
