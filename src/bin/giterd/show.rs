@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use giter_edge::{
     api::{ConditionType, DeviceStatus, Error, Oid, ResourceKey, ResourceStatus, Result, ledger::Record},
-    cli::{self, Output, table},
+    cli::{self, Output, counted, table},
     codec::{status::StatusView, yaml},
     link::relay::{Carried, Passed},
     reconcile::{
@@ -162,7 +162,8 @@ fn sync_text(tick: &Tick) -> String {
     }
     if tick.is_quiet() && tick.published == Published::Unchanged {
         let revision = tick.status.observed_revision.map_or("nothing accepted yet".into(), |commit| commit.short());
-        text.push_str(&format!("nothing changed: {revision}, {} resources\n", tick.status.resources.len()));
+        let resources = counted(tick.status.resources.len(), "resource");
+        text.push_str(&format!("nothing changed: {revision}, {resources}\n"));
     }
     text
 }
@@ -240,9 +241,10 @@ pub fn plan(preview: &[(ResourceKey, Result<Decision>)], output: Output) -> Resu
         Output::Name => cli::print(pending().map(|(key, _)| format!("{key}\n")).collect::<String>()),
         Output::Table | Output::Wide => {
             let rows: Vec<_> = pending().map(decision_row).collect();
-            match rows.is_empty() {
-                true => cli::print(format!("nothing to change: {} resources are as they should be\n", preview.len())),
-                false => cli::print(table(["RESOURCE", "ACTION", "DETAIL"], &rows)),
+            match (rows.is_empty(), preview.len()) {
+                (true, 1) => cli::print("nothing to change: 1 resource is as it should be\n"),
+                (true, all) => cli::print(format!("nothing to change: {all} resources are as they should be\n")),
+                (false, _) => cli::print(table(["RESOURCE", "ACTION", "DETAIL"], &rows)),
             }
         }
     }
@@ -286,6 +288,7 @@ fn decision_view((key, decision): &(ResourceKey, Result<Decision>)) -> ChangeVie
 /// Stdout cannot be written.
 pub fn status(status: &DeviceStatus, record: &Record, carried: Option<&[Carried]>, output: Output) -> Result<()> {
     let view = || LookView {
+        version: 1,
         status: StatusView::from(status),
         relay: carried.map(|carried| carried.iter().map(CarriedView::from).collect()),
     };
@@ -302,9 +305,10 @@ pub fn status(status: &DeviceStatus, record: &Record, carried: Option<&[Carried]
     }
 }
 
-/// What `giterd status -o json` prints: the status, and on a gateway how it carries for others.
+/// What `giterd status -o json` prints, version 1: the status, and on a gateway how it carries for others.
 #[derive(Serialize)]
 struct LookView<'a> {
+    version: u32,
     #[serde(flatten)]
     status: StatusView<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]

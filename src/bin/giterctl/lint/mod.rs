@@ -13,7 +13,7 @@ use std::{
 
 use giter_edge::{
     api::{DeviceId, Error, Exit, Finding, Findings, Reason, Resource, Result, Spec},
-    cli::{self, Output},
+    cli::{self, Output, counted},
     codec::yaml,
     drivers::{self, Drivers},
     reconcile::{
@@ -210,13 +210,12 @@ impl Report {
         let mut text: String = self.findings.iter().map(|shown| format!("{shown}\n")).collect();
         let findings = match self.findings.len() + self.more {
             0 => "nothing to object to".into(),
-            1 => "1 finding".into(),
-            many => format!("{many} findings"),
+            some => counted(some, "finding"),
         };
         text.push_str(&format!(
             "{}, {}: {findings}\n",
-            count(self.devices, "device"),
-            count(self.resources, "resource")
+            counted(self.devices, "device"),
+            counted(self.resources, "resource")
         ));
         text
     }
@@ -239,8 +238,4 @@ impl std::fmt::Display for Shown {
         }
         write!(f, ": {} [{}]", self.message, self.reason)
     }
-}
-
-fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
