@@ -139,6 +139,8 @@ pub struct Tick {
     pub advanced: Option<Accepted>,
     /// Why the device does not follow the branch, if it does not.
     pub sync_error: Option<Error>,
+    /// Why what the link brought was not taken; `None` where it was, or the link brought nothing.
+    pub refused: Option<Error>,
     /// What became of each resource.
     pub outcomes: Vec<Outcome>,
     /// What became of the status.
@@ -230,6 +232,8 @@ pub struct Agent {
     listing: Option<Listing>,
     /// What the stick says that is met in this tick; `None` for the hub itself, and where it is told nothing.
     carried: Option<Carried>,
+    /// Whether the link had something to take in this tick, be it that it could not be read.
+    is_brought: bool,
     /// The statuses that wait for sticks.
     outbox: Statuses,
     /// The last status that the hub is known to have, by its own word since the start.
@@ -292,6 +296,7 @@ impl Agent {
             has_taken_up: false,
             listing: None,
             carried: None,
+            is_brought: false,
             outbox: Statuses::default(),
             heard: None,
             gave_up: None,
@@ -397,7 +402,7 @@ impl Agent {
     pub fn tick(&mut self, ports: &mut Ports<'_>, reach: Reach, now: Moment) -> Tick {
         let mut advanced = None;
         let mut sync_error = None;
-        (self.listing, self.carried) = (None, None);
+        (self.listing, self.carried, self.is_brought) = (None, None, false);
         self.rebind(ports);
         if reach == Reach::Hub {
             // Again, where it could not be written before.
@@ -412,6 +417,7 @@ impl Agent {
             // Nobody is told: the hub would have to be waited for, or does not know this device.
             (self.listing, self.carried) = (None, None);
         }
+        let refused = sync_error.as_ref().filter(|_| self.is_brought).map(Error::flattened);
         let sync_error = sync_error.or_else(|| self.decode_error.as_ref().map(Error::flattened));
         let before = self.record.owned.clone();
         let releases = self.releases();
@@ -421,8 +427,15 @@ impl Agent {
         drop(before);
         self.note(&outcomes);
         let status = self.status(ports.board.name(), sync_error.as_ref(), &outcomes, now);
-        let mut tick =
-            Tick { advanced, sync_error, outcomes, published: Published::Unchanged, publish_error: None, status };
+        let mut tick = Tick {
+            advanced,
+            sync_error,
+            refused,
+            outcomes,
+            published: Published::Unchanged,
+            publish_error: None,
+            status,
+        };
         match self.publish(ports, &tick, now) {
             Ok(published) => tick.published = published,
             Err(error) => {

@@ -71,8 +71,8 @@ pub fn status(args: &Args) -> Result<ExitCode> {
     let mut view = View::open(&args.config)?;
     require_accepted(&view)?;
     let status = view.agent.look(&mut view.board, world::now());
-    show::status(&status, view.agent.record(), view.carried.as_deref(), args.output)?;
     let ready = giter_edge::reconcile::report::is_ready(&status);
+    show::status(&status, &view, args.output)?;
     Ok(cli::exit_code(if ready { Exit::Done } else { Exit::No }))
 }
 
