@@ -154,6 +154,8 @@ fn a_bundle_that_does_not_fit_is_refused_and_said() {
     site.bundle(&site.own(), &[&format!("{first}..main")]);
     let run = site.refused("BundleBaseMissing", 1);
     assert!(run.said("hint").contains("--seed"), "{}", run.err);
+    let shown = site.device.run(&["status"]);
+    assert!(shown.said("error").contains("yet; the last stick was refused: the bundle of "), "{}", shown.err);
     assert_eq!(site.takes(), 1, "the hub hears why");
     site.bundle(&site.own(), &["main"]);
     site.taken(second, "two");

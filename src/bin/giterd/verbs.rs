@@ -80,10 +80,12 @@ fn require_accepted(view: &View) -> Result<()> {
     if view.agent.record().tip.is_some() {
         return Ok(());
     }
-    let refused = view.agent.record().refused.as_ref();
-    let what = match refused {
-        Some(refused) => format!("nothing was accepted yet; {} was refused: {}", refused.tip.short(), refused.message),
-        None => "nothing was accepted yet".into(),
+    let what = match (&view.agent.record().refused, &view.refusal) {
+        (Some(refused), _) => {
+            format!("nothing was accepted yet; {} was refused: {}", refused.tip.short(), refused.message)
+        }
+        (None, Some(stick)) => format!("nothing was accepted yet; the last stick was refused: {}", stick.message),
+        (None, None) => "nothing was accepted yet".into(),
     };
     Err(Error::new(Reason::NothingAccepted, what).hint("run 'giterd sync'"))
 }
