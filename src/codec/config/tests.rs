@@ -1,4 +1,8 @@
-use super::*;
+use super::{
+    given::{KEYS, variable},
+    *,
+};
+use crate::api::Reason;
 
 const SMALLEST: &str = "device = \"site-a/pump-07\"\n[link]\nurl = \"ssh://git@hub/exchange.git\"\n";
 
