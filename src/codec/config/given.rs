@@ -49,7 +49,7 @@ pub(super) const KEYS: &[&str] = &[
 ];
 
 /// Those of them that are lists.
-const LISTS: &[&str] = &["relay.devices", "files.roots", "stick.watch"];
+pub(super) const LISTS: &[&str] = &["relay.devices", "files.roots", "stick.watch"];
 
 /// A value and where it was given.
 pub(super) struct Value {
@@ -85,10 +85,10 @@ impl Given {
                 DeValue::Table(section) => {
                     for (inner, value) in section {
                         let path = format!("{}.{}", key.get_ref(), inner.get_ref());
-                        self.take(&path, place(inner.span().start), parts(value.get_ref()))?;
+                        self.take(&path, place(inner.span().start), parts(&path, value.get_ref()))?;
                     }
                 }
-                value => self.take(key.get_ref(), place(key.span().start), parts(value))?,
+                value => self.take(key.get_ref(), place(key.span().start), parts(key.get_ref(), value))?,
             }
         }
         Ok(())
@@ -115,10 +115,12 @@ impl Given {
         let Some(known) = KEYS.iter().find(|known| **known == key) else {
             return Err(bad(&place, &format!("unknown key '{key}'")).hint(known_keys(key)));
         };
-        let parts = parts.ok_or_else(|| bad(&place, &format!("{key} is text, or a list of texts, in quotes")))?;
-        if !LISTS.contains(known) && parts.len() != 1 {
-            return Err(bad(&place, &format!("{key} is one text")));
-        }
+        let form = if LISTS.contains(known) {
+            "a list of texts in quotes, such as [\"a\", \"b\"]"
+        } else {
+            "one text, in quotes"
+        };
+        let parts = parts.ok_or_else(|| bad(&place, &format!("{key} is {form}")))?;
         self.0.insert(known, Value { parts, place });
         Ok(())
     }
@@ -167,10 +169,11 @@ impl Given {
     }
 }
 
-fn parts(value: &DeValue<'_>) -> Option<Vec<String>> {
-    match value {
-        DeValue::String(text) => Some(vec![text.to_string()]),
-        DeValue::Array(list) => list.iter().map(|part| part.get_ref().as_str().map(Into::into)).collect(),
+/// The texts of a value, if it has the form that its key wants.
+fn parts(key: &str, value: &DeValue<'_>) -> Option<Vec<String>> {
+    match (LISTS.contains(&key), value) {
+        (false, DeValue::String(text)) => Some(vec![text.to_string()]),
+        (true, DeValue::Array(list)) => list.iter().map(|part| part.get_ref().as_str().map(Into::into)).collect(),
         _ => None,
     }
 }
