@@ -106,6 +106,8 @@ pub const RELAY_DEVICES: usize = 256;
 pub const RELAY_MEMORY: usize = 256;
 /// Largest file in which a gateway remembers them, in bytes.
 pub const RELAY_MEMORY_BYTES: u64 = 32 << 10;
+/// How long a file has been as it is before its times tell whether it is another: five times what FAT's clock is coarse.
+pub const STAMP_SETTLES: Duration = Duration::from_secs(10);
 /// Most statuses that wait for sticks to carry them.
 pub const OUTBOX_STATUSES: usize = 512;
 /// Most bytes that statuses have which wait for sticks, before they are compressed; one of them may have more.

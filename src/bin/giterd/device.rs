@@ -1,7 +1,6 @@
 //! The device, put together: the configuration decides which real adapter stands behind each port.
 
 use std::{
-    collections::BTreeMap,
     fs,
     io::{self, Read},
     os::unix::fs::MetadataExt,
@@ -21,7 +20,7 @@ use giter_edge::{
     git::{outbox::OutboxFile, seal::StatusSeal, store::PackStore},
     link::{
         self, Cancel, Nowhere, StickLink,
-        relay::{Carried, Relay},
+        relay::{Carried, Known, Relay},
         stick,
     },
     reconcile::{
@@ -292,7 +291,7 @@ pub fn relay(config: &Config) -> Option<Relay> {
         visit: limits::RELAY_VISIT,
         branch,
         prefix,
-        unwritten: BTreeMap::new(),
+        known: Known::default(),
     })
 }
 

@@ -12,13 +12,14 @@
 //! those who have the keys.
 
 mod hub;
+mod known;
 mod specs;
 mod stick;
 
 pub use hub::Carried;
+pub use known::Known;
 
 use std::{
-    collections::BTreeMap,
     fs::File,
     io::{self, BufReader, Read, Write},
     path::PathBuf,
@@ -44,7 +45,7 @@ use crate::{
     },
     disk::{atomic, folder},
     git::{bundle, outbox, pack},
-    reconcile::{outbox::Statuses, relay::served::Served},
+    reconcile::outbox::Statuses,
 };
 
 /// All that is carried.
@@ -67,8 +68,8 @@ pub struct Relay {
     pub branch: String,
     /// The folder of the status refs.
     pub prefix: String,
-    /// What was done for devices and could not be written beside what is carried, by where it belongs.
-    pub unwritten: BTreeMap<PathBuf, Served>,
+    /// What is known since the start.
+    pub known: Known,
 }
 
 /// What passed, from the top of the folder and of the stick.

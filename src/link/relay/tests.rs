@@ -24,7 +24,7 @@ impl Site {
             visit: limits::RELAY_VISIT,
             branch: "main".into(),
             prefix: "refs/giter/status".into(),
-            unwritten: Default::default(),
+            known: Known::default(),
         };
         Self { dir, relay }
     }

@@ -20,7 +20,7 @@ use giter_edge::{
     codec::{config::Format, keyfile::SecretKey},
     git::{PackStore, bundle, seal::StatusSeal},
     link::{
-        relay::{Passed, Relay},
+        relay::{Known, Passed, Relay},
         remote::Remote,
     },
     reconcile::{
@@ -60,7 +60,7 @@ impl Site {
             visit: limits::RELAY_VISIT,
             branch: "main".into(),
             prefix: "refs/giter/status".into(),
-            unwritten: Default::default(),
+            known: Known::default(),
         };
         let (link, traffic) = pipe::link(hub);
         Self { dir, relay, link, traffic }

@@ -11,6 +11,15 @@ use giter_edge::{
 use super::{Device, EXCHANGE, FAN, PUMP, START, Site, each, files, taken};
 use crate::support::{git, git_oid, git_with};
 
+/// Letters that do not compress.
+fn noise(mut seed: u32, length: usize) -> String {
+    let letters = std::iter::repeat_with(|| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(b'a' + (seed >> 24) as u8 % 26)
+    });
+    letters.take(length).collect()
+}
+
 #[test]
 fn devices_go_from_a_seed_to_what_is_new_and_a_quiet_hub_is_asked_for_nothing() {
     each(|site| {
@@ -228,12 +237,7 @@ fn a_base_that_the_hub_does_not_know_or_that_leads_elsewhere_takes_a_seed() {
 #[test]
 fn what_is_kept_has_a_bound_and_what_is_not_whole_is_not_kept() {
     each(|site| {
-        let mut seed = 1u32;
-        let letters = std::iter::repeat_with(|| {
-            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            char::from(b'a' + (seed >> 24) as u8 % 26)
-        });
-        let noise: String = letters.take(20_000).collect();
+        let noise = noise(1, 20_000);
         site.commit(&START);
         site.relay.bytes = 3_000;
         site.passes();
@@ -261,6 +265,17 @@ fn what_is_kept_has_a_bound_and_what_is_not_whole_is_not_kept() {
         assert!(again.failed.is_none() && again.took.len() == 1, "{:?}", again.failed);
         assert!(!site.relay.scratch.exists());
     });
+}
+
+#[test]
+fn several_bundles_of_one_visit_have_one_bound() {
+    let mut site = Site::new(true);
+    let noises = [noise(1, 8_000), noise(2, 8_000)];
+    site.commit(&[("specs/site-a/pump-07/x", &*noises[0]), ("specs/site-b/fan-01/x", &*noises[1])]);
+    site.relay.bytes = 10_000;
+    site.refuses(Reason::DiskFull);
+    assert_eq!(site.bundles(), ["pump-07.bundle"]);
+    assert!(site.relay.kept(EXCHANGE).unwrap().1 <= 10_000);
 }
 
 #[test]
@@ -297,7 +312,7 @@ fn what_was_done_is_known_where_it_cannot_be_written() {
     fs::remove_dir(&served).unwrap();
     site.commit(&[("exchange.yaml", "two")]);
     site.passes();
-    assert!(served.is_file() && site.relay.unwritten.is_empty());
+    assert!(served.is_file() && site.relay.known.unwritten.is_empty());
 }
 
 #[test]
