@@ -106,6 +106,9 @@ pub const RELAY_DEVICES: usize = 256;
 pub const RELAY_MEMORY: usize = 256;
 /// Largest file in which a gateway remembers them, in bytes.
 pub const RELAY_MEMORY_BYTES: u64 = 32 << 10;
+/// Bytes of bundles that a gateway looks through for damage after a poll: the next ones with the next poll. The last of them is
+/// looked through to its end.
+pub const RELAY_CHECK_BYTES: u64 = 1 << 20;
 /// How long a file has been as it is before its times tell whether it is another: five times what FAT's clock is coarse.
 pub const STAMP_SETTLES: Duration = Duration::from_secs(10);
 /// Most statuses that wait for sticks to carry them.

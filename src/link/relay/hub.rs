@@ -10,8 +10,10 @@
 //! nothing. What a device says is a hint as to what it lacks; nothing is proven here.
 
 use std::{
+    collections::BTreeSet,
     io::{self, Read, Write},
     mem,
+    path::PathBuf,
     time::Instant,
 };
 
@@ -94,7 +96,8 @@ impl Relay {
         let mut visit =
             Visit { relay: self, hub, exchange, branch_ref, tip, kept, used, passed, known, given_up, told };
         visit.hub.within(self.visit);
-        let look = |device| visit.look(device, again);
+        let damaged = visit.check_bundles(again);
+        let look = |device| visit.look(device, again, &damaged);
         let mut stands: Vec<Stand<'_>> = self.devices.iter().map(look).collect();
         if stands.iter().any(|stand| stand.is_due) {
             visit.sweep();
@@ -173,7 +176,7 @@ impl<'a> Stand<'a> {
 
 impl<'a> Visit<'a> {
     /// Looks at what the folder has of a device.
-    fn look(&mut self, device: &'a DeviceId, again: bool) -> Stand<'a> {
+    fn look(&mut self, device: &'a DeviceId, again: bool, damaged: &BTreeSet<PathBuf>) -> Stand<'a> {
         let (exchange, tip) = (self.exchange, self.tip);
         let unwritten = self.known.unwritten.get(&notes_place(exchange, device, SERVED).path());
         let before = unwritten.cloned().unwrap_or_else(|| remembered(&self.kept, exchange, device));
@@ -185,6 +188,10 @@ impl<'a> Visit<'a> {
         let shared = before.base.map(|base| (base, shared_place(exchange, &shared_name(tip, Some(base)))));
         let has = |(base, shared): &(Oid, _)| self.is_there(shared, Some(*base)) || self.is_there(&own, Some(*base));
         let has_specs = shared.as_ref().is_some_and(has);
+        let is_damaged = [Some(&own), shared.as_ref().map(|(_, place)| place)]
+            .into_iter()
+            .flatten()
+            .any(|place| damaged.contains(&place.path()));
         let is_due = before.is_due(
             tip,
             &Papers {
@@ -193,7 +200,7 @@ impl<'a> Visit<'a> {
                 has_specs: has_specs || self.is_there(&own, None),
             },
         );
-        let is_due = is_due || again && before.failure.is_some();
+        let is_due = is_due || is_damaged || again && before.failure.is_some();
         // What failed for good waits for a change, whoever else is due.
         let is_known = !is_due && before.failure.is_none();
         Stand { device, served: before.clone(), before, said, asked, is_due, is_known, is_lost: false, failed: None }

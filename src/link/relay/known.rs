@@ -9,6 +9,8 @@ use crate::{api::limits, link::stick::medium::Stamp, reconcile::relay::served::S
 pub struct Known {
     /// What was done for devices and could not be written beside what is carried, by where it belongs.
     pub unwritten: BTreeMap<PathBuf, Served>,
+    /// The bundle that was looked through last.
+    pub(super) checked: Option<PathBuf>,
     digests: BTreeMap<PathBuf, Seen>,
 }
 

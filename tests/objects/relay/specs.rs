@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::symlink, path::PathBuf};
 
 use giter_edge::{
-    api::{DeviceId, Oid, Reason, ledger::Generation},
+    api::{DeviceId, Oid, Reason, ledger::Generation, limits},
     git::{PackStore, bundle, gaps, graph, reads::Reads},
     reconcile::ports::{Link, Store, Want},
 };
@@ -276,6 +276,70 @@ fn several_bundles_of_one_visit_have_one_bound() {
     site.refuses(Reason::DiskFull);
     assert_eq!(site.bundles(), ["pump-07.bundle"]);
     assert!(site.relay.kept(EXCHANGE).unwrap().1 <= 10_000);
+}
+
+#[test]
+fn a_bundle_that_is_damaged_is_made_anew() {
+    let mut site = Site::new(true);
+    let (mut pump, mut fan) = (Device::new(PUMP), Device::new(FAN));
+    let base = site.commit(&START);
+    pump.say(base);
+    site.says(&pump);
+    let tip = site.commit(&[("exchange.yaml", "two")]);
+    site.passes();
+    let damage = |site: &mut Site, name: &str| {
+        let path = site.kept(name);
+        let sound = fs::read(&path).unwrap();
+        let pack = sound.windows(4).position(|bytes| bytes == b"PACK").unwrap();
+        for (at, length) in (pack..sound.len()).step_by(19).map(|at| (at, sound.len())).chain([(pack, pack + 10)]) {
+            let mut bytes = sound[..length].to_vec();
+            bytes[at] ^= 0x10;
+            fs::write(&path, bytes).unwrap();
+            let [brought, handed_on] = site.passes();
+            assert_eq!((brought.len(), handed_on.len()), (1, 0), "flipped at {at} of {length}");
+            assert_eq!(fs::read(&path).unwrap(), sound, "flipped at {at} of {length}");
+        }
+        assert_eq!(site.passes(), [const { Vec::<String>::new() }; 2]);
+    };
+    damage(&mut site, "to-device/site-a/pump-07.bundle");
+    damage(&mut site, "to-device/site-b/fan-01.bundle");
+    fan.say(base);
+    site.says(&fan);
+    site.passes();
+    let next = site.commit(&[("exchange.yaml", "three")]);
+    site.passes();
+    damage(&mut site, &format!("to-device/_{}-{}.bundle", next.short(), base.short()));
+    // What does not lead to the tip counts for nothing, and is not this one's to look through.
+    let old = format!("to-device/_{}-{}.bundle", tip.short(), base.short());
+    fs::write(site.kept(&old), format!("# v2 git bundle\n{tip} refs/heads/main\n\nPACK")).unwrap();
+    assert_eq!(site.passes(), [const { Vec::<String>::new() }; 2]);
+    assert!(site.kept(&old).exists());
+}
+
+#[test]
+fn a_poll_looks_through_so_much_and_the_next_one_goes_on() {
+    let mut site = Site::new(true);
+    site.relay.bytes = 16 << 20;
+    let noises = [1, 2].map(|seed| noise(seed, 2 * limits::RELAY_CHECK_BYTES as usize));
+    site.commit(&[("specs/site-a/pump-07/x", &*noises[0]), ("specs/site-b/fan-01/x", &*noises[1])]);
+    site.passes();
+    let names = ["to-device/site-a/pump-07.bundle", "to-device/site-b/fan-01.bundle"];
+    let damage = |site: &Site| {
+        for path in names.map(|name| site.kept(name)) {
+            let mut bytes = fs::read(&path).unwrap();
+            let last = bytes.len() - 30;
+            bytes[last] ^= 1;
+            fs::write(&path, bytes).unwrap();
+        }
+    };
+    damage(&site);
+    let brought = [site.passes()[0].clone(), site.passes()[0].clone()].concat();
+    assert_eq!(brought, ["pump-07.bundle", "fan-01.bundle"]);
+    // Who is asked by a person looks through all.
+    damage(&site);
+    site.link.list().unwrap();
+    let passed = site.relay.pass_hub(site.link.upstream().unwrap(), EXCHANGE, true);
+    assert_eq!(passed.took.len(), 2, "{:?}", passed.failed);
 }
 
 #[test]
