@@ -106,6 +106,11 @@ pub const RELAY_DEVICES: usize = 256;
 pub const RELAY_MEMORY: usize = 256;
 /// Largest file in which a gateway remembers them, in bytes.
 pub const RELAY_MEMORY_BYTES: u64 = 32 << 10;
+/// Bytes of bundles that a gateway looks through for damage after a poll: the next ones with the next poll. The last of them is
+/// looked through to its end.
+pub const RELAY_CHECK_BYTES: u64 = 1 << 20;
+/// How long a file has been as it is before its times tell whether it is another: five times what FAT's clock is coarse.
+pub const STAMP_SETTLES: Duration = Duration::from_secs(10);
 /// Most statuses that wait for sticks to carry them.
 pub const OUTBOX_STATUSES: usize = 512;
 /// Most bytes that statuses have which wait for sticks, before they are compressed; one of them may have more.
@@ -210,6 +215,8 @@ pub const HUB_TEXT_BYTES: usize = 4 << 10;
 /// Longest time that one exchange of words with a program at the hub takes, be it never silent: a listing with the fetches
 /// after it, a push.
 pub const EXCHANGE: Duration = Duration::from_secs(60 * 60);
+/// Longest time that a gateway is busy at the hub with what it carries for others, before it looks after itself again.
+pub const RELAY_VISIT: Duration = Duration::from_secs(10 * 60);
 /// Longest silence of a connection that was held since the last poll, before another is made in its place.
 pub const HELD_SILENCE: Duration = Duration::from_secs(10);
 /// Longest time for which the answers on one connection are believed before everything is asked anew.

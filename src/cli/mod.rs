@@ -144,6 +144,11 @@ pub fn table<const N: usize>(headers: [&str; N], rows: &[[String; N]]) -> String
     text
 }
 
+/// So many of something, in words: `1 device`, `2 devices`.
+pub fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Columns that a text takes: its characters, which is exact for the names and ASCII that tables here hold.
 fn width(text: &str) -> usize {
     text.chars().count()
@@ -160,6 +165,12 @@ mod tests {
             table(["NAME", "READY", "REASON"], &rows),
             "NAME        READY   REASON\nFile/motd   True\nLed/ä       False   x\n"
         );
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        let devices = [0, 1, 2].map(|count| counted(count, "device"));
+        assert_eq!(devices, ["0 devices", "1 device", "2 devices"]);
     }
 
     #[test]

@@ -4,18 +4,17 @@
 //! separated by `:`. A key that is not in the table is an error, so that a typing mistake is never silently a default.
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
-    str::FromStr,
     time::Duration,
 };
 
-use toml::de::{DeTable, DeValue};
+use crate::api::{DeviceId, ExchangeId, Result, exchange::Policy, limits};
 
-use crate::api::{DeviceId, Error, ExchangeId, Reason, Result, exchange::Policy, limits};
-
+mod given;
 mod values;
 
+pub use given::line_and_column;
+use given::{Given, missing};
 use values::{
     algorithms, any_duration, branch, budget, format, hold, mount_point, mounting, on_off, policy, prefix, size,
     ssh_client,
@@ -216,50 +215,6 @@ impl Config {
     }
 }
 
-/// Every key there is.
-const KEYS: &[&str] = &[
-    "device",
-    "state",
-    "board",
-    "link.url",
-    "link.branch",
-    "link.identity",
-    "link.known_hosts",
-    "link.ssh",
-    "link.program",
-    "link.algorithms",
-    "link.hold",
-    "link.watch",
-    "link.interval",
-    "link.splay",
-    "link.timeout",
-    "trust.root",
-    "trust.verify",
-    "trust.exchange",
-    "trust.floor",
-    "status.key",
-    "status.format",
-    "status.heartbeat",
-    "status.coalesce",
-    "status.budget",
-    "status.prefix",
-    "relay.devices",
-    "relay.folder",
-    "relay.bytes",
-    "files.roots",
-    "stick.watch",
-    "stick.mount",
-    "stick.at",
-    "stick.led",
-    "led.sysfs",
-    "gpio.dev",
-    "drift.interval",
-    "sim.file",
-];
-
-/// Those of them that are lists.
-const LISTS: &[&str] = &["relay.devices", "files.roots", "stick.watch"];
-
 /// Where automounters mount sticks: by the Filesystem Hierarchy Standard, and udisks.
 const MEDIA: [&str; 2] = ["/media", "/run/media"];
 
@@ -275,70 +230,7 @@ pub fn read(name: &Path, text: &str, environment: impl IntoIterator<Item = (Stri
     given.into_config(&name.display().to_string())
 }
 
-/// A value and where it was given.
-struct Value {
-    parts: Vec<String>,
-    place: String,
-}
-
-#[derive(Default)]
-struct Given(BTreeMap<&'static str, Value>);
-
 impl Given {
-    fn take_file(&mut self, name: &str, text: &str) -> Result<()> {
-        if text.len() > limits::CONFIG_BYTES {
-            return Err(bad(name, &format!("it is longer than {} bytes", limits::CONFIG_BYTES)));
-        }
-        let place = |at: usize| {
-            let (line, column) = line_and_column(text, at);
-            format!("{name}:{line}:{column}")
-        };
-        let table = DeTable::parse(text).map_err(|error| {
-            bad(&place(error.span().map_or(0, |span| span.start)), error.message().lines().next().unwrap_or("not TOML"))
-        })?;
-        for (key, value) in table.get_ref() {
-            match value.get_ref() {
-                DeValue::Table(section) => {
-                    for (inner, value) in section {
-                        let path = format!("{}.{}", key.get_ref(), inner.get_ref());
-                        self.take(&path, place(inner.span().start), parts(value.get_ref()))?;
-                    }
-                }
-                value => self.take(key.get_ref(), place(key.span().start), parts(value))?,
-            }
-        }
-        Ok(())
-    }
-
-    fn take_environment(&mut self, environment: impl IntoIterator<Item = (String, String)>) -> Result<()> {
-        for (variable, value) in environment {
-            let Some(rest) = variable.strip_prefix(ENV_PREFIX).filter(|rest| *rest != "LOG") else { continue };
-            let key = KEYS.iter().find(|key| key.to_uppercase().replace('.', "_") == rest);
-            let key = key.ok_or_else(|| {
-                bad(&variable, "no such key").hint(known_keys(&rest.to_lowercase().replacen('_', ".", 1)))
-            })?;
-            let parts = match LISTS.contains(key) {
-                true if value.is_empty() => vec![],
-                true => value.split(':').map(Into::into).collect(),
-                false => vec![value],
-            };
-            self.take(key, variable, Some(parts))?;
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, key: &str, place: String, parts: Option<Vec<String>>) -> Result<()> {
-        let Some(known) = KEYS.iter().find(|known| **known == key) else {
-            return Err(bad(&place, &format!("unknown key '{key}'")).hint(known_keys(key)));
-        };
-        let parts = parts.ok_or_else(|| bad(&place, &format!("{key} is text, or a list of texts, in quotes")))?;
-        if !LISTS.contains(known) && parts.len() != 1 {
-            return Err(bad(&place, &format!("{key} is one text")));
-        }
-        self.0.insert(known, Value { parts, place });
-        Ok(())
-    }
-
     fn into_config(self, name: &str) -> Result<Config> {
         let device = self.required(name, "device", "its folder under specs/")?;
         let state: PathBuf = self.or("state", "/var/lib/giter")?;
@@ -390,41 +282,12 @@ impl Given {
         })
     }
 
-    fn get<T>(&self, key: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>> {
-        let Some(value) = self.0.get(key) else { return Ok(None) };
-        read(&value.parts[0]).map(Some).map_err(|why| bad(&value.place, &format!("{key}: {why}")))
-    }
-
-    fn maybe<T: FromStr<Err: ToString>>(&self, key: &str) -> Result<Option<T>> {
-        self.get(key, |text| text.parse().map_err(|error: T::Err| error.to_string()))
-    }
-
-    fn or<T: FromStr<Err: ToString>>(&self, key: &str, default: &str) -> Result<T> {
-        let built_in = |error: T::Err| Error::new(Reason::Bug, format!("the default of {key}: {}", error.to_string()));
-        self.maybe(key)?.map_or_else(|| default.parse().map_err(built_in), Ok)
-    }
-
-    fn required<T: FromStr<Err: ToString>>(&self, name: &str, key: &str, what: &str) -> Result<T> {
-        self.maybe(key)?.ok_or_else(|| missing(name, key, what))
-    }
-
-    fn duration(&self, key: &str, default: &str) -> Result<Duration> {
-        let positive = |text: &str| {
-            any_duration(text).and_then(|duration| match duration.is_zero() {
-                true => Err("it is longer than nothing".into()),
-                false => Ok(duration),
-            })
-        };
-        let built_in = |why| Error::new(Reason::Bug, format!("the default of {key}: {why}"));
-        self.get(key, positive)?.map_or_else(|| any_duration(default).map_err(built_in), Ok)
-    }
-
     fn watch(&self) -> Result<bool> {
         let watch = self.get("link.watch", on_off)?.unwrap_or(false);
-        match self.0.get("link.watch") {
+        match self.value("link.watch") {
             Some(value) if watch && self.get("link.hold", hold)? == Some(Hold::Never) => {
                 let why = "link.watch: it needs a connection that is held, and link.hold is never";
-                Err(bad(&value.place, why))
+                Err(value.wrong(why))
             }
             _ => Ok(watch),
         }
@@ -433,8 +296,8 @@ impl Given {
     fn relay(&self, own: &DeviceId, state: &Path) -> Result<Relay> {
         let folder = self.maybe("relay.folder")?.unwrap_or_else(|| state.join("relay"));
         let bytes = self.get("relay.bytes", size)?.unwrap_or(64 << 20);
-        let Some(value) = self.0.get("relay.devices") else { return Ok(Relay { devices: vec![], folder, bytes }) };
-        let wrong = |why: &str| bad(&value.place, &format!("relay.devices: {why}"));
+        let Some(value) = self.value("relay.devices") else { return Ok(Relay { devices: vec![], folder, bytes }) };
+        let wrong = |why: &str| value.wrong(&format!("relay.devices: {why}"));
         let mut devices = Vec::new();
         for part in &value.parts {
             let device: DeviceId = part.parse().map_err(|error| wrong(&format!("{error}")))?;
@@ -450,53 +313,6 @@ impl Given {
         }
         Ok(Relay { devices, folder, bytes })
     }
-
-    fn folders(&self, key: &str) -> Result<Option<Vec<PathBuf>>> {
-        let Some(value) = self.0.get(key) else { return Ok(None) };
-        let absolute = |part: &String| {
-            let path = PathBuf::from(part);
-            let why = format!("{key}: '{part}' is not an absolute path");
-            if path.is_absolute() { Ok(path) } else { Err(bad(&value.place, &why)) }
-        };
-        value.parts.iter().map(absolute).collect::<Result<_>>().map(Some)
-    }
-}
-
-fn parts(value: &DeValue<'_>) -> Option<Vec<String>> {
-    match value {
-        DeValue::String(text) => Some(vec![text.to_string()]),
-        DeValue::Array(list) => list.iter().map(|part| part.get_ref().as_str().map(Into::into)).collect(),
-        _ => None,
-    }
-}
-
-fn variable(key: &str) -> String {
-    format!("{ENV_PREFIX}{}", key.to_uppercase().replace('.', "_"))
-}
-
-fn known_keys(key: &str) -> String {
-    let section = key.split_once('.').map(|(section, _)| section);
-    let near: Vec<_> =
-        KEYS.iter().filter(|known| known.split_once('.').map(|(section, _)| section) == section).copied().collect();
-    let list = if near.is_empty() { KEYS.to_vec() } else { near };
-    format!("the keys are {}", list.join(", "))
-}
-
-fn missing(name: &str, key: &str, what: &str) -> Error {
-    let hint = format!("set {key} ({what}) there, or {} in the environment", variable(key));
-    bad(name, &format!("{key} is missing")).hint(hint)
-}
-
-fn bad(place: &str, why: &str) -> Error {
-    Error::new(Reason::BadConfig, format!("{place}: {why}"))
-}
-
-/// Line and column, from 1, of a byte of the text.
-pub fn line_and_column(text: &str, at: usize) -> (usize, usize) {
-    let before = &text.as_bytes()[..at.min(text.len())];
-    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-    let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
-    (line, String::from_utf8_lossy(&before[start..]).chars().count() + 1)
 }
 
 #[cfg(test)]

@@ -21,6 +21,9 @@ const FILE: &str = "outbox.bundle";
 /// The largest file that is read, and the most that it may hold: a chain that is nearly full, and one more status.
 const BYTES: usize = limits::OUTBOX_BYTES + 2 * limits::STATUS_FILE_BYTES;
 
+/// A stick has a copy of what the device keeps.
+const WRITTEN_AGAIN: &str = "the device keeps what was not acknowledged, and writes the file again when it is met next";
+
 /// The outbox of one state folder. Who saves holds the folder's lock.
 #[derive(Debug)]
 pub struct OutboxFile {
@@ -90,7 +93,7 @@ pub fn encode(statuses: &Statuses, status_ref: &str) -> Result<Option<Vec<u8>>> 
 pub fn decode(bytes: &[u8], status_ref: &str) -> Result<Statuses> {
     let mut rest = bytes;
     let bundle::Header { refs: [tip], prerequisites } = bundle::header(&mut rest, [status_ref])?;
-    let objects = pack::read(rest, BYTES)?;
+    let objects = pack::read(rest, BYTES).map_err(|error| error.hint(WRITTEN_AGAIN))?;
     let (links, odd) = objects.as_chunks::<3>();
     let statuses = Statuses { base: prerequisites.first().copied(), links: links.to_vec() };
     let is_chain = odd.is_empty() && prerequisites.len() <= 1 && tip.is_some() && statuses.tip() == tip;

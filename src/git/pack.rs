@@ -88,11 +88,9 @@ fn whole(mut stream: impl Read) -> Result<Vec<u8>> {
 /// `PackInvalid` if it is another, or damaged; `PackTooLarge`.
 pub fn read(bytes: &[u8], limit: usize) -> Result<Vec<NewObject>> {
     let invalid = || Error::new(Reason::PackInvalid, "the pack is not one that this agent wrote");
-    let (body, sum) = bytes.split_last_chunk::<20>().ok_or_else(invalid)?;
+    let (body, _) = bytes.split_last_chunk::<20>().ok_or_else(invalid)?;
     let (head, mut rest) = body.split_first_chunk::<{ header::SIZE }>().ok_or_else(invalid)?;
-    let mut hash = hasher(HashKind::Sha1);
-    hash.update(body);
-    let is_whole = hash.try_finalize().is_ok_and(|hash| hash.as_slice() == sum);
+    let is_whole = is_sound(&mut &*bytes).unwrap_or(false);
     let count = header::decode(head).ok().filter(|_| is_whole).ok_or_else(invalid)?.1;
     let (mut objects, mut left, mut inflate) = (Vec::new(), limit, Inflate::default());
     for _ in 0..count {
@@ -114,6 +112,26 @@ pub fn read(bytes: &[u8], limit: usize) -> Result<Vec<NewObject>> {
         objects.push(NewObject { id: id_of(kind, &data)?, object: Object { kind, data } });
     }
     if rest.is_empty() { Ok(objects) } else { Err(invalid()) }
+}
+
+/// Whether a pack is as it was written, by the digest at its end.
+///
+/// # Errors
+///
+/// Those of the reader.
+pub fn is_sound(pack: &mut impl Read) -> io::Result<bool> {
+    let (mut hash, mut buffer, mut held) = (hasher(HashKind::Sha1), vec![0; 16 << 10], 0);
+    loop {
+        // What may be the digest is held back until more comes.
+        let count = pack.read(&mut buffer[held..])?;
+        if count == 0 {
+            return Ok(held == 20 && hash.try_finalize().is_ok_and(|hash| *hash.as_slice() == buffer[..20]));
+        }
+        let end = held + count;
+        held = end.min(20);
+        hash.update(&buffer[..end - held]);
+        buffer.copy_within(end - held..end, 0);
+    }
 }
 
 /// Reads the named objects one after the other, each of which must be there and of the kind that is said.
@@ -371,6 +389,23 @@ mod tests {
         assert_eq!(pack.len(), 32);
         assert_eq!(&pack[..12], b"PACK\0\0\0\x02\0\0\0\0");
         assert_eq!(pack[12..16], [0x02, 0x9d, 0x08, 0x82]);
+    }
+
+    #[test]
+    fn damage_is_found_by_the_digest_at_the_end() {
+        let long = blob(&(0..40_000u32).flat_map(u32::to_le_bytes).collect::<Vec<_>>());
+        for pack in [write(&[]).unwrap(), write(&[blob(b"one"), long]).unwrap()] {
+            assert!(is_sound(&mut pack.as_slice()).unwrap());
+            let (one, other) = pack.split_at(pack.len() / 2);
+            assert!(is_sound(&mut one.chain(other)).unwrap());
+            assert!(!is_sound(&mut [&pack, &b"x"[..]].concat().as_slice()).unwrap());
+            for at in (0..40.min(pack.len())).chain(pack.len() - 30..pack.len()) {
+                let mut bytes = pack.clone();
+                bytes[at] ^= 1;
+                assert!(!is_sound(&mut bytes.as_slice()).unwrap(), "flipped at {at}");
+                assert!(!is_sound(&mut &pack[..at]).unwrap(), "cut at {at}");
+            }
+        }
     }
 
     #[test]

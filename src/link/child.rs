@@ -19,7 +19,11 @@ use rustix::{
     process::{Pid, Signal, kill_process_group},
 };
 
-use super::{cancel::Cancel, patience::Patience, stream};
+use super::{
+    cancel::Cancel,
+    patience::{Deadline, Patience},
+    stream,
+};
 use crate::git::wire::Words;
 
 /// How often a program that has said all is asked whether it has ended: nothing tells of that on every kernel.
@@ -72,9 +76,9 @@ impl Child {
         Ok(child)
     }
 
-    /// Another exchange of words begins, in which this silence is borne.
-    pub(super) fn begin(&mut self, silence: Duration) {
-        self.patience.begin(silence);
+    /// Another exchange of words begins, in which this silence is borne, of a visit with this end.
+    pub(super) fn begin(&mut self, silence: Duration, visit: Option<Deadline>) {
+        self.patience.begin(silence, visit);
     }
 
     /// What becomes readable when the program has written something, or is gone.

@@ -10,8 +10,10 @@ use std::{
     collections::HashSet,
     io::Read,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
+use super::patience::Deadline;
 use crate::{
     api::{Error, Oid, Reason, Result, ledger::HubTraits, limits},
     git::{
@@ -32,6 +34,8 @@ pub struct FileLink {
     repository: Option<Repository>,
     /// Where the branch was listed last, unless that failed.
     listed: Option<Oid>,
+    /// When all that is asked for others has to be over.
+    visit: Option<Deadline>,
 }
 
 impl FileLink {
@@ -43,11 +47,13 @@ impl FileLink {
     /// `BadConfig` if git would not take one of the names.
     pub fn open(path: &Path, branch: &str, status_ref: &str) -> Result<Self> {
         let branch = RefName::new(&format!("refs/heads/{branch}"))?;
-        Ok(Self { path: path.to_owned(), branch, status: RefName::new(status_ref)?, repository: None, listed: None })
+        let (path, status) = (path.to_owned(), RefName::new(status_ref)?);
+        Ok(Self { path, branch, status, repository: None, listed: None, visit: None })
     }
 
     /// The repository as it is now, where it is not open.
     fn reopened(&mut self) -> Result<&Repository> {
+        self.is_in_time()?;
         match &mut self.repository {
             Some(repository) => Ok(repository),
             closed => Ok(closed.insert(Repository::open(&self.path)?)),
@@ -55,13 +61,19 @@ impl FileLink {
     }
 
     fn repository(&self) -> Result<&Repository> {
+        self.is_in_time()?;
         self.repository.as_ref().ok_or_else(|| Error::new(Reason::Bug, "the link was used before it was listed"))
+    }
+
+    /// A disk that is read is waited for; more is asked for only as long as there is time.
+    fn is_in_time(&self) -> Result<()> {
+        self.visit.map_or(Ok(()), |visit| visit.check())
     }
 }
 
 impl Link for FileLink {
     fn list(&mut self) -> Result<Listing> {
-        self.listed = None;
+        (self.listed, self.visit) = (None, None);
         let repository = self.repository.insert(Repository::open(&self.path)?);
         let status = repository.value(&self.status)?;
         if let Some(branch) = repository.value(&self.branch)? {
@@ -105,7 +117,7 @@ impl Link for FileLink {
     }
 
     fn close(&mut self) {
-        self.repository = None;
+        (self.repository, self.visit) = (None, None);
     }
 
     fn traits(&self) -> HubTraits {
@@ -120,6 +132,10 @@ impl Link for FileLink {
 impl Upstream for FileLink {
     fn branch(&self) -> Option<Oid> {
         self.listed
+    }
+
+    fn within(&mut self, time: Duration) {
+        self.visit = Some(Deadline::of_visit(time));
     }
 
     fn refs(&mut self, names: &[String]) -> Result<Vec<Option<Oid>>> {

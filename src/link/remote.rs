@@ -21,7 +21,7 @@ use std::{
 
 use super::{
     gather::gather,
-    stream::{Connector, Service, Stream, Version2},
+    stream::{Connector, Deadline, Service, Stream, Version2},
     watch::Watch,
 };
 use crate::{
@@ -62,6 +62,8 @@ pub struct Remote<C: Connector> {
     listed: Option<Oid>,
     /// Whether what is asked for is for others: the device itself has not begun with the hub, or has done with it.
     is_for_others: bool,
+    /// When all that is asked for others has to be over.
+    visit: Option<Deadline>,
     /// The objects of the status that was published last, its commit at the end, unless it is large: the hub has them.
     published: Vec<NewObject>,
     /// Where it stood at the listing before, unless that failed.
@@ -108,6 +110,7 @@ impl<C: Connector> Remote<C> {
             watch: Watch::default(),
             listed: None,
             is_for_others: true,
+            visit: None,
             published: Vec::new(),
             stood: None,
         }
@@ -133,7 +136,7 @@ impl<C: Connector> Remote<C> {
         if held.began.elapsed() >= self.manner.hold {
             return Ok(None);
         }
-        held.hub.stream_mut().begin(self.manner.silence.min(limits::HELD_SILENCE));
+        held.hub.stream_mut().begin(self.manner.silence.min(limits::HELD_SILENCE), None);
         let head = match held.hub.list([]) {
             Ok(([], head)) => head.filter(|head| head.target == self.branch_ref),
             Err(error) if error.reason() == Reason::Stopped => return Err(error),
@@ -143,7 +146,7 @@ impl<C: Connector> Remote<C> {
             }
         };
         let Some(fetch::Head { value: branch, .. }) = head else { return Ok(None) };
-        held.hub.stream_mut().begin(self.manner.silence);
+        held.hub.stream_mut().begin(self.manner.silence, None);
         let listing = Listing { branch, ..held.listing };
         self.conversation = Some(Conversation { listing, is_resting: false, ..held });
         Ok(Some(listing))
@@ -169,7 +172,7 @@ impl<C: Connector> Remote<C> {
 
     fn list_with(&mut self, version: Version2) -> Result<Listing> {
         let began = Instant::now();
-        let mut hub = UploadPack::new(self.connector.connect(Service::UploadPack, version)?, self.filters);
+        let mut hub = UploadPack::new(self.connect(Service::UploadPack, version)?, self.filters);
         match self.look(&mut hub) {
             Ok((listing, follows_head)) => {
                 self.conversation = Some(Conversation {
@@ -252,20 +255,33 @@ impl<C: Connector> Remote<C> {
 
     /// Has a conversation to ask in: goes on with what rests, or begins anew.
     fn converse(&mut self) -> Result<&mut Conversation<C::Stream>> {
+        self.is_in_time()?;
         if self.conversation.is_none() {
             self.list_anew()?;
         }
         let none = || Error::new(Reason::Bug, "a hub was listed, and is not spoken with");
         let conversation = self.conversation.as_mut().ok_or_else(none)?;
         if std::mem::take(&mut conversation.is_resting) {
-            conversation.hub.stream_mut().begin(self.manner.silence);
+            conversation.hub.stream_mut().begin(self.manner.silence, self.visit);
         }
         Ok(conversation)
     }
 
+    /// Connects to a program, which ends with the visit.
+    fn connect(&mut self, service: Service, version: Version2) -> Result<C::Stream> {
+        self.is_in_time()?;
+        let mut stream = self.connector.connect(service, version)?;
+        stream.begin(self.manner.silence, self.visit);
+        Ok(stream)
+    }
+
+    fn is_in_time(&self) -> Result<()> {
+        self.visit.map_or(Ok(()), |visit| visit.check())
+    }
+
     /// Moves a ref. What goes wrong puts an end to what is known of refs, and so to the conversation.
     fn send(&mut self, update: &push::Update<'_>, objects: &[NewObject], bases: &[NewObject]) -> Result<()> {
-        let mut stream = self.connector.connect(Service::ReceivePack, Version2::Unsaid)?;
+        let mut stream = self.connect(Service::ReceivePack, Version2::Unsaid)?;
         match push::send(&mut stream, update, objects, bases) {
             Ok(()) => {
                 stream.close();
@@ -289,6 +305,7 @@ impl<C: Connector> Remote<C> {
 
 impl<C: Connector> Link for Remote<C> {
     fn list(&mut self) -> Result<Listing> {
+        self.visit = None;
         // After a time without a hub much may be new.
         let stood = self.listed.take();
         let listing = self.list_now()?;
@@ -334,7 +351,7 @@ impl<C: Connector> Link for Remote<C> {
     }
 
     fn rest(&mut self) {
-        self.is_for_others = true;
+        (self.is_for_others, self.visit) = (true, None);
         let is_held = !self.manner.hold.is_zero();
         let can_go_on = |held: &Conversation<_>| held.follows_head && !held.has_fetched_for_others;
         match &mut self.conversation {
@@ -346,7 +363,7 @@ impl<C: Connector> Link for Remote<C> {
     }
 
     fn close(&mut self) {
-        self.is_for_others = true;
+        (self.is_for_others, self.visit) = (true, None);
         self.end_conversation();
         self.connector.hang_up();
     }
@@ -392,6 +409,10 @@ impl<C: Connector> Link for Remote<C> {
 impl<C: Connector> Upstream for Remote<C> {
     fn branch(&self) -> Option<Oid> {
         self.listed
+    }
+
+    fn within(&mut self, time: Duration) {
+        self.visit = Some(Deadline::of_visit(time));
     }
 
     fn refs(&mut self, names: &[String]) -> Result<Vec<Option<Oid>>> {

@@ -27,7 +27,7 @@ use super::{
     diagnosis,
     patience::Patience,
     remote::{Manner, Remote},
-    stream::{Connector, Service, Stream, Version2},
+    stream::{Connector, Deadline, Service, Stream, Version2},
     url::SshUrl,
 };
 use crate::{
@@ -168,8 +168,8 @@ impl Write for SshStream {
 }
 
 impl Stream for SshStream {
-    fn begin(&mut self, silence: Duration) {
-        self.child.begin(silence);
+    fn begin(&mut self, silence: Duration, visit: Option<Deadline>) {
+        self.child.begin(silence, visit);
     }
 
     fn descriptor(&self) -> io::Result<OwnedFd> {

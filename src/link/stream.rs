@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+pub use super::patience::Deadline;
 use crate::api::{Error, Reason, Result};
 
 /// A program at the hub.
@@ -64,8 +65,9 @@ pub trait Connector {
 /// A connection: what is written goes to the program, what it writes is read. An I/O error that wraps an
 /// [`Error`] (`Stopped`, `HubTimeout`) means that one. Dropping it ends it at once.
 pub trait Stream: Read + Write {
-    /// Another exchange of words begins, in which the hub may be silent that long.
-    fn begin(&mut self, silence: Duration);
+    /// Another exchange of words begins, in which the hub may be silent that long, and which ends with a visit that has an
+    /// end of its own, if there is one.
+    fn begin(&mut self, silence: Duration, visit: Option<Deadline>);
 
     /// What becomes readable when the hub has said something, or is gone.
     ///

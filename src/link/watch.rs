@@ -183,7 +183,7 @@ mod tests {
     }
 
     impl Stream for Script {
-        fn begin(&mut self, _: Duration) {}
+        fn begin(&mut self, _: Duration, _: Option<crate::link::stream::Deadline>) {}
 
         fn descriptor(&self) -> io::Result<OwnedFd> {
             unreachable!("nobody waits here")

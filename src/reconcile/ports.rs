@@ -3,7 +3,7 @@
 //! Each port has a real adapter on floor 3 and a fake in the simulated world (`tests/sim`); one contract suite
 //! (`tests/contracts`) holds both to what is written here.
 
-use std::{io::Read, os::fd::OwnedFd};
+use std::{io::Read, os::fd::OwnedFd, time::Duration};
 
 use super::{
     goal::{Goal, Observed, Step},
@@ -205,6 +205,10 @@ pub trait Link {
 pub trait Upstream: Link {
     /// Where the branch was when it was listed last; `None` where that failed.
     fn branch(&self) -> Option<Oid>;
+
+    /// All that is asked for from now on, until it rests, takes no longer than that together. What is not done by then
+    /// fails with `HubTimeout`, as does all that is asked for later.
+    fn within(&mut self, time: Duration);
 
     /// Where these refs stand, by their full names and in this order. Each is of the moment at which it was asked for first
     /// in a conversation, or what was pushed there since.

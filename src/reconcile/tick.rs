@@ -15,16 +15,20 @@ mod budget;
 mod carry;
 mod floor;
 mod going_back;
+mod happened;
 mod own_status;
 mod publish;
 mod recover;
 mod sync;
 
-pub use self::floor::believable;
 use self::{
     floor::Copied,
     publish::{Held, Unsent},
     sync::verdict_of,
+};
+pub use self::{
+    floor::believable,
+    happened::{LastPush, Published, Tick},
 };
 use super::{
     apply::{self, Bound, Outcome, Releases},
@@ -132,75 +136,6 @@ pub enum Reach {
     Board,
 }
 
-/// What happened in one tick.
-#[derive(Debug)]
-pub struct Tick {
-    /// The tip that was accepted in this tick, if it is a new one.
-    pub advanced: Option<Accepted>,
-    /// Why the device does not follow the branch, if it does not.
-    pub sync_error: Option<Error>,
-    /// What became of each resource.
-    pub outcomes: Vec<Outcome>,
-    /// What became of the status.
-    pub published: Published,
-    /// Why the status could not be written, or what was done could not be recorded.
-    pub publish_error: Option<Error>,
-    /// The status as it stands.
-    pub status: DeviceStatus,
-}
-
-/// What became of the status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Published {
-    /// Nothing in it was worth a push.
-    Unchanged,
-    /// It waits, to go with what comes next: for so many seconds, or else until the day's bytes allow it.
-    Held(Option<u64>),
-    /// It was pushed.
-    Pushed(LastPush),
-    /// It waits in the outbox, and goes with every stick until the hub is known to have it.
-    Kept(LastPush),
-    /// It could not be.
-    NotPushed,
-}
-
-/// A status that reached the hub, or is on its way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LastPush {
-    /// Its commit.
-    pub commit: Oid,
-    /// Its sequence number.
-    pub sequence: u64,
-}
-
-impl Tick {
-    /// The error that decides the exit code and the backoff: the link's or the verdict's first, then the status's,
-    /// then that something is not ready.
-    pub fn error(&self) -> Option<Error> {
-        let first = self.sync_error.as_ref().or(self.publish_error.as_ref());
-        first.map(Error::flattened).or_else(|| {
-            let failed = self.outcomes.iter().find(|outcome| !outcome.is_ready())?;
-            let waiting = self.outcomes.iter().filter(|outcome| !outcome.is_ready()).count();
-            let first = report::line(failed).unwrap_or_else(|| failed.key.to_string());
-            let what = format!("{waiting} of {} resources are not ready, first {first}", self.outcomes.len());
-            let error = Error::new(Reason::NotReady, what);
-            Some(match failed.error.as_ref().and_then(Error::get_hint) {
-                Some(hint) => error.hint(hint),
-                None => error,
-            })
-        })
-    }
-
-    /// Whether anything was done or is wrong, so that there is something to say.
-    pub fn is_quiet(&self) -> bool {
-        let quiet = |outcome: &Outcome| report::line(outcome).is_none();
-        self.advanced.is_none()
-            && self.sync_error.is_none()
-            && self.publish_error.is_none()
-            && self.outcomes.iter().all(quiet)
-    }
-}
-
 /// What an accepted tip asks for, as far as it fits the device.
 struct Specs {
     bound: Vec<Bound>,
@@ -230,6 +165,8 @@ pub struct Agent {
     listing: Option<Listing>,
     /// What the stick says that is met in this tick; `None` for the hub itself, and where it is told nothing.
     carried: Option<Carried>,
+    /// Whether the link had something to take in this tick, be it that it could not be read.
+    is_brought: bool,
     /// The statuses that wait for sticks.
     outbox: Statuses,
     /// The last status that the hub is known to have, by its own word since the start.
@@ -292,6 +229,7 @@ impl Agent {
             has_taken_up: false,
             listing: None,
             carried: None,
+            is_brought: false,
             outbox: Statuses::default(),
             heard: None,
             gave_up: None,
@@ -397,7 +335,7 @@ impl Agent {
     pub fn tick(&mut self, ports: &mut Ports<'_>, reach: Reach, now: Moment) -> Tick {
         let mut advanced = None;
         let mut sync_error = None;
-        (self.listing, self.carried) = (None, None);
+        (self.listing, self.carried, self.is_brought) = (None, None, false);
         self.rebind(ports);
         if reach == Reach::Hub {
             // Again, where it could not be written before.
@@ -412,6 +350,7 @@ impl Agent {
             // Nobody is told: the hub would have to be waited for, or does not know this device.
             (self.listing, self.carried) = (None, None);
         }
+        let refused = sync_error.as_ref().filter(|_| self.is_brought).map(Error::flattened);
         let sync_error = sync_error.or_else(|| self.decode_error.as_ref().map(Error::flattened));
         let before = self.record.owned.clone();
         let releases = self.releases();
@@ -421,8 +360,15 @@ impl Agent {
         drop(before);
         self.note(&outcomes);
         let status = self.status(ports.board.name(), sync_error.as_ref(), &outcomes, now);
-        let mut tick =
-            Tick { advanced, sync_error, outcomes, published: Published::Unchanged, publish_error: None, status };
+        let mut tick = Tick {
+            advanced,
+            sync_error,
+            refused,
+            outcomes,
+            published: Published::Unchanged,
+            publish_error: None,
+            status,
+        };
         match self.publish(ports, &tick, now) {
             Ok(published) => tick.published = published,
             Err(error) => {

@@ -261,7 +261,8 @@ fn a_request_comes_by_stick() {
     world.write("stick/GITER/enroll/elsewhere/pump-07.enroll.bundle", "x");
     fs::rename(world.path("hub.git"), world.path("away.git")).unwrap();
     assert!(approve(&world, &["--stick", &stick]).good().contains("pump-07   New        058a-akqn-m1e4-m999   sim"));
-    assert_eq!(approve(&world, &["pump-07", "--stick", &stick, "--yes"]).code, Some(0));
+    let said = approve(&world, &["pump-07", "--stick", &stick, "--yes"]).stdout;
+    assert!(said.ends_with(&format!("\nnext:\n  git push\n  giterctl export --to {stick} pump-07\n")), "{said}");
     assert_eq!(approve(&world, &["--offline"]).good().lines().count(), 2);
     assert!(approve(&world, &["--offline"]).stdout.contains("   Same   "));
     world.write("stick/GITER/enroll/from-device/pump-07.enroll.bundle", "no bundle");

@@ -2,7 +2,11 @@
 
 use std::{fs, os::unix::fs::symlink};
 
-use giter_edge::{api::Oid, codec::stick::Paper, git::bundle};
+use giter_edge::{
+    api::Oid,
+    codec::{enrolment, stick::Paper},
+    git::bundle,
+};
 use serde_json::Value;
 
 use super::{
@@ -217,6 +221,21 @@ fn a_request_waits_at_the_hub_to_be_approved() {
     let asks = plant.giterctl(&["approve", "-o", "name"]).good();
     assert_eq!(asks, "Device/site-a/pump-08\n");
     assert_eq!(only(&plant.import(&[]).0).0, "AlreadyKnown");
+    // Seen from a stick before, it does not wait at the hub for that.
+    let other = Board::new("site-a/pump-09", 4);
+    plant.world.write(&other.request_place(), other.request());
+    assert!(plant.giterctl(&["approve", "--stick", "stick"]).good().contains("site-a/pump-09   New"));
+    let name = enrolment::ref_of(&other.id);
+    let at_hub = || plant.world.git(&["-C", "hub.git", "for-each-ref", "--format=%(refname)", &name]);
+    assert_eq!(at_hub(), "");
+    assert!(results(&plant.import(&[]).0).contains(&("site-a/pump-09".into(), "Requested".into(), 0)));
+    assert_eq!(at_hub(), name);
+    // Who asks at the hub alone was first there, too.
+    plant.git(&["update-ref", "-d", &name]);
+    plant.world.write(&other.request_place(), Board::new("site-a/pump-09", 5).request());
+    let (said, _) = plant.import(&[]);
+    assert_eq!(said["files"][1]["reason"], "EnrolmentConflict", "{said}");
+    fs::remove_file(plant.world.path(&other.request_place())).unwrap();
     // Another key under that name; and one that is approved already.
     plant.world.write(&board.request_place(), Board::new("site-a/pump-08", 3).request());
     assert_eq!(only(&plant.import(&[]).0), ("Refused", "EnrolmentConflict"));
@@ -250,6 +269,8 @@ fn what_others_say_in_a_devices_name_is_refused() {
         plant.world.write(&place, bytes);
         let (said, code) = plant.import(&[]);
         assert_eq!((only(&said), code), (("Refused", reason), Some(1)), "{what}: {said}");
+        let hint = said["files"][0]["hint"].as_str().unwrap_or_default();
+        assert_eq!(hint.starts_with("let the device meet the stick once more"), reason == "PackInvalid", "{hint}");
         assert_eq!(plant.git(&["for-each-ref", "refs/giter"]), "", "{what}");
     };
     let mut forger = Board { key: Board::new("x", 9).key, ..board.clone() };

@@ -51,6 +51,27 @@ fn findings_are_sorted_and_say_where() {
 }
 
 #[test]
+fn a_gateway_for_a_device_that_is_not_there_is_pointed_out() {
+    let world = good();
+    let gateway = |name: &str, relays: &str| {
+        let text = format!("{HEAD}kind: Device\nmetadata: {{name: {name}}}\nspec: {{relays: [{relays}]}}\n");
+        world.write(&format!("specs/{name}/device.yaml"), text);
+    };
+    gateway("gate-01", "edge-01, edge-02");
+    gateway("gate-02", "gate-01");
+    let warning =
+        "warning: relays of gate-01 names edge-02, and there is no specs/edge-02/: approve it, or correct the name\n";
+    for (arguments, said) in
+        [(&["lint"][..], warning), (&["lint", "--device", "gate-01"], warning), (&["lint", "--device", "gate-02"], "")]
+    {
+        let ran = world.giterctl(arguments);
+        assert_eq!((&*ran.stderr, ran.code), (said, Some(0)), "{}", ran.all());
+    }
+    gateway("edge-02", "");
+    assert_eq!(world.giterctl(&["lint"]).stderr, "");
+}
+
+#[test]
 fn a_reset_is_one_that_devices_believe() {
     let world = World::new();
     world.identify();

@@ -125,7 +125,7 @@ fn specs_go_to_a_device_behind_a_gateway_and_statuses_come_back() {
     let statuses = ["-C", "hub.git", "rev-list", "--count", "refs/giter/status/site-a/pump-07"];
     assert_eq!(site.plant.world.git(&statuses), "2");
     let said = site.plant.world.giterd(&["--config", "gateway/giterd.toml", "check"]);
-    assert!(said.stdout.contains("of 1 of the 1 devices"), "{}", said.all());
+    assert!(said.stdout.contains("bytes for 1 of 1 device"), "{}", said.all());
 }
 
 #[test]

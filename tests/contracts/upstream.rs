@@ -1,5 +1,7 @@
 //! What every [`Upstream`] keeps to, whatever the hub is made of.
 
+use std::time::Duration;
+
 use giter_edge::{
     api::{Oid, Reason, Result, ledger::Generation, limits},
     git::graph,
@@ -27,6 +29,7 @@ pub(crate) fn check<H: Compact, S: Store>(hub: &mut dyn FnMut() -> H, store: &mu
     what_stood_there_before_the_base_comes_again(&mut hub(), &mut store());
     nothing_comes_for_a_base_that_does_not_lead_there(&mut hub());
     it_goes_on_after_a_tick_that_rests(&mut hub(), &mut store());
+    a_visit_has_its_time_and_no_more(&mut hub(), &mut store());
 }
 
 fn the_branch_is_what_was_listed(hub: &mut dyn Hub) {
@@ -124,6 +127,35 @@ fn it_goes_on_after_a_tick_that_rests(hub: &mut dyn Hub, store: &mut dyn Store) 
     quarantine.promote(tip, device()).unwrap();
     upstream.rest();
     assert_eq!(link.list().unwrap().branch, tip);
+}
+
+fn a_visit_has_its_time_and_no_more(hub: &mut dyn Hub, store: &mut dyn Store) {
+    let base = hub.commit("main", &[("specs/dev/a", "one")]);
+    let tip = hub.commit("main", &[("specs/dev/a", "two")]);
+    let (names, status) = (OTHERS.map(str::to_owned), snapshot(b"status", &[]));
+    let mut quarantine = store.quarantine(&Generation::default()).unwrap();
+    let mut link = hub.link();
+    link.list().unwrap();
+    link.rest();
+    let hub = upstream(&mut *link);
+    hub.within(Duration::from_secs(600));
+    assert_eq!(hub.refs(&names).unwrap(), [None, None]);
+    hub.within(Duration::ZERO);
+    for late in [
+        hub.pack(base, tip, &mut |_| panic!("nothing is to come")).map(drop),
+        hub.fetch(reads(tip, None), &mut *quarantine),
+        hub.push(OTHERS[0], None, status[2].id, &status),
+    ] {
+        let error = late.unwrap_err();
+        assert_eq!(error.reason(), Reason::HubTimeout, "{error}");
+    }
+    // The device's own has time of its own, and so has the next visit.
+    hub.rest();
+    assert_eq!(link.list().unwrap().branch, tip);
+    link.rest();
+    let hub = upstream(&mut *link);
+    hub.push(OTHERS[0], None, status[2].id, &status).unwrap();
+    assert_eq!(hub.refs(&names).unwrap(), [Some(status[2].id), None]);
 }
 
 fn upstream<'a>(link: &'a mut (dyn Link + '_)) -> &'a mut dyn Upstream {

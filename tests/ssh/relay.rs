@@ -185,7 +185,7 @@ fn specs_go_to_a_device_behind_a_gateway_and_its_statuses_come_to_the_hub() {
             (&exchange.head().to_string().into(), &Value::Null)
         );
         let run = site.served.world.device.run(&["check"]);
-        assert!(run.exit == Some(0) && run.out.contains("of 1 of the 1 devices"), "{}{}", run.out, run.err);
+        assert!(run.exit == Some(0) && run.out.contains("bytes for 1 of 1 device"), "{}{}", run.out, run.err);
     }
 }
 

@@ -15,7 +15,7 @@ use giter_edge::{
     link::{
         Manner,
         remote::Remote,
-        stream::{Connector, Service, Stream, Version2},
+        stream::{Connector, Deadline, Service, Stream, Version2},
     },
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -75,7 +75,7 @@ pub(crate) struct Program {
 
 impl Stream for Program {
     /// Whoever runs the test ends what is silent.
-    fn begin(&mut self, _silence: Duration) {}
+    fn begin(&mut self, _silence: Duration, _visit: Option<Deadline>) {}
 
     fn descriptor(&self) -> io::Result<OwnedFd> {
         self.output.as_fd().try_clone_to_owned()

@@ -11,8 +11,10 @@ use std::{
 };
 
 use giter_edge::api::Oid;
+use serde_json::Value;
 
 use super::common::{
+    device::Run,
     exchange::{By, DEVICE, status_ref},
     stick::Site,
 };
@@ -22,12 +24,21 @@ impl Site {
         fs::write(self.stick(&format!("to-device/{DEVICE}.ack")), format!("{status}\n")).unwrap();
     }
 
+    /// Why the last stick was not taken, as the device tells it later.
+    fn last_stick(&self) -> Option<Value> {
+        json(&self.device.run(&["status", "-o", "json"])).get("stick").cloned()
+    }
+
     /// How many statuses the stick takes along.
     fn takes(&self) -> usize {
         let bundle = fs::read(self.statuses()).unwrap();
         let pack = bundle.windows(4).position(|bytes| bytes == b"PACK").unwrap() + 8;
         u32::from_be_bytes(bundle[pack..pack + 4].try_into().unwrap()) as usize / 3
     }
+}
+
+fn json(run: &Run) -> Value {
+    serde_json::from_str(&run.out).unwrap_or_else(|_| panic!("{}{}", run.out, run.err))
 }
 
 #[test]
@@ -113,10 +124,26 @@ fn what_the_hub_hears_first_is_not_told_by_sticks() {
     assert_eq!(site.device.sync().exit, Some(0));
     assert_eq!((site.chain(), site.says()), (3, "three".into()));
     // The stick that is met next is older than what the hub has brought.
-    site.refused("Rewound", 1);
+    let run = site.refused("Rewound", 1);
     assert_eq!((site.takes(), site.says()), (1, "three".into()));
+    let own = format!("GITER/unnamed/to-device/{DEVICE}.bundle: ");
+    let told = site.last_stick().unwrap();
+    let message = format!("{own}{}", json(&run)["message"].as_str().unwrap());
+    assert_eq!((&told["reason"], &told["message"]), (&"Rewound".into(), &message.into()));
+    let shown = site.device.run(&["status"]);
+    assert_eq!(shown.exit, Some(0), "it follows the branch all the same: {}", shown.out);
+    assert!(shown.out.contains("synced     True (Accepted)\n"), "{}", shown.out);
+    let line = shown.out.lines().find(|line| line.starts_with("stick      refused at ")).unwrap();
+    assert!(line.contains(&format!("(Rewound): {own}")), "{line}");
     site.bring();
     assert_eq!(site.chain(), 4);
+    // Met again, it is the same, and nothing is written; one that has nothing wrong ends that.
+    let before = site.device.state();
+    site.refused("Rewound", 1);
+    assert_eq!((site.device.state(), site.last_stick()), (before, Some(told)));
+    fs::remove_file(site.own()).unwrap();
+    assert_eq!(site.visit().exit, Some(0));
+    assert_eq!(site.last_stick(), None);
 }
 
 #[test]
@@ -127,6 +154,8 @@ fn a_bundle_that_does_not_fit_is_refused_and_said() {
     site.bundle(&site.own(), &[&format!("{first}..main")]);
     let run = site.refused("BundleBaseMissing", 1);
     assert!(run.said("hint").contains("--seed"), "{}", run.err);
+    let shown = site.device.run(&["status"]);
+    assert!(shown.said("error").contains("yet; the last stick was refused: the bundle of "), "{}", shown.err);
     assert_eq!(site.takes(), 1, "the hub hears why");
     site.bundle(&site.own(), &["main"]);
     site.taken(second, "two");

@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::ExitCode};
 
 use giter_edge::{
     api::{Error, Exit, Oid, Reason, Result},
-    cli::{self, Output},
+    cli::{self, Output, counted},
     codec::{
         config::{Config, Mounting},
         stick, yaml,
@@ -36,7 +36,13 @@ struct Check {
     result: Result<String>,
 }
 
-/// What `-o json` prints of it.
+/// What `giterd check -o json` prints, version 1.
+#[derive(Serialize)]
+struct ChecksView<'a> {
+    version: u32,
+    checks: Vec<CheckView<'a>>,
+}
+
 #[derive(Serialize)]
 struct CheckView<'a> {
     name: &'a str,
@@ -86,11 +92,7 @@ pub fn check(args: &Args) -> Result<ExitCode> {
 }
 
 fn root_keys(config: &Config) -> Result<String> {
-    let keyring = device::read_keyring(config)?;
-    match keyring.signers().len() {
-        1 => Ok("1 key".into()),
-        count => Ok(format!("{count} keys")),
-    }
+    Ok(counted(device::read_keyring(config)?.signers().len(), "key"))
 }
 
 fn device_key(config: &Config) -> Result<String> {
@@ -119,7 +121,8 @@ fn floor(config: &Config, path: &Path) -> Result<String> {
     let path = path.display();
     match copy {
         _ if copy.as_ref().map_or(0, |floor| floor.advances) < record.advances => {
-            let what = format!("{path} is behind the ledger, which knows of {} accepted commits", record.advances);
+            let known = counted(usize::try_from(record.advances).unwrap_or(usize::MAX), "accepted commit");
+            let what = format!("{path} is behind the ledger, which knows of {known}");
             Err(Error::new(Reason::FloorDamaged, what).hint("restart giterd run, which writes it at its start"))
         }
         None => Ok(format!("{path} is written with the first accepted commit")),
@@ -221,8 +224,8 @@ fn carried(config: &Config, relay: &Relay) -> Result<String> {
             return Err(Error::new(reason, format!("of {device}: {message}")));
         }
     }
-    let folder = relay.folder.display();
-    Ok(format!("{folder} holds {bytes} bytes, of {devices} of the {} devices", relay.devices.len()))
+    let (folder, all) = (relay.folder.display(), counted(relay.devices.len(), "device"));
+    Ok(format!("{folder} holds {bytes} bytes for {devices} of {all}"))
 }
 
 fn hub(config: &Config) -> Result<String> {
@@ -258,9 +261,10 @@ fn status_ref(config: &Config, hub: Option<Oid>) -> Result<()> {
 }
 
 fn print(checks: &[Check], output: Output) -> Result<()> {
+    let all = || ChecksView { version: 1, checks: checks.iter().map(view).collect() };
     match output {
-        Output::Json => cli::print(cli::json(&checks.iter().map(view).collect::<Vec<_>>())?),
-        Output::Yaml => cli::print(yaml::to_string(&checks.iter().map(view).collect::<Vec<_>>())?),
+        Output::Json => cli::print(cli::json(&all())?),
+        Output::Yaml => cli::print(yaml::to_string(&all())?),
         Output::Name => {
             let failed = checks.iter().filter(|check| check.result.is_err());
             cli::print(failed.map(|check| format!("{}\n", check.name)).collect::<String>())

@@ -1,7 +1,6 @@
 //! The device, put together: the configuration decides which real adapter stands behind each port.
 
 use std::{
-    collections::BTreeMap,
     fs,
     io::{self, Read},
     os::unix::fs::MetadataExt,
@@ -16,12 +15,12 @@ use giter_edge::{
         pubkey::PublicKey,
         signers::Keyring,
     },
-    disk::{FloorFile, SlotLedger, StateLock},
+    disk::{FloorFile, Refusal, RefusalFile, SlotLedger, StateLock},
     drivers::{self, Drivers},
     git::{outbox::OutboxFile, seal::StatusSeal, store::PackStore},
     link::{
         self, Cancel, Nowhere, StickLink,
-        relay::{Carried, Relay},
+        relay::{Carried, Known, Relay},
         stick,
     },
     reconcile::{
@@ -151,6 +150,8 @@ pub struct View {
     pub agent: Agent,
     /// How this device carries for others; `None` where it does for nobody.
     pub carried: Option<Vec<Carried>>,
+    /// Why the last stick was not taken, if it was not.
+    pub refusal: Option<Refusal>,
 }
 
 impl View {
@@ -165,7 +166,8 @@ impl View {
         let store = PackStore::at(&store_folder(&config));
         let agent = Agent::inspect(settings(&config)?, &store, &board, &mut SlotLedger::new(&config.state))?;
         let carried = relay(&config).map(|relay| crate::relay::carried(&config, &relay, agent.record()));
-        Ok(Self { board, agent, carried })
+        let refusal = RefusalFile::new(&config.state).load();
+        Ok(Self { board, agent, carried, refusal })
     }
 }
 
@@ -286,9 +288,10 @@ pub fn relay(config: &Config) -> Option<Relay> {
         scratch,
         devices,
         bytes,
+        visit: limits::RELAY_VISIT,
         branch,
         prefix,
-        unwritten: BTreeMap::new(),
+        known: Known::default(),
     })
 }
 

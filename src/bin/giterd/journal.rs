@@ -153,6 +153,7 @@ mod tests {
         Tick {
             advanced: None,
             sync_error: sync_error.map(|reason| Error::new(reason, "ssh said no").hint("ask it nicely")),
+            refused: None,
             outcomes,
             published: Published::Unchanged,
             publish_error: None,

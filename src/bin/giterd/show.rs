@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use giter_edge::{
     api::{ConditionType, DeviceStatus, Error, Oid, ResourceKey, ResourceStatus, Result, ledger::Record},
-    cli::{self, Output, table},
-    codec::{status::StatusView, yaml},
+    cli::{self, Output, counted, table},
+    codec::{calendar::Utc, status::StatusView, yaml},
+    disk::Refusal,
     link::relay::{Carried, Passed},
     reconcile::{
         apply::Outcome,
@@ -16,7 +17,7 @@ use giter_edge::{
 };
 use serde::Serialize;
 
-use crate::{relay, stick::Visit};
+use crate::{device::View, relay, stick::Visit};
 
 /// What `giterd sync -o json` prints, version 1.
 #[derive(Serialize)]
@@ -162,7 +163,8 @@ fn sync_text(tick: &Tick) -> String {
     }
     if tick.is_quiet() && tick.published == Published::Unchanged {
         let revision = tick.status.observed_revision.map_or("nothing accepted yet".into(), |commit| commit.short());
-        text.push_str(&format!("nothing changed: {revision}, {} resources\n", tick.status.resources.len()));
+        let resources = counted(tick.status.resources.len(), "resource");
+        text.push_str(&format!("nothing changed: {revision}, {resources}\n"));
     }
     text
 }
@@ -240,9 +242,10 @@ pub fn plan(preview: &[(ResourceKey, Result<Decision>)], output: Output) -> Resu
         Output::Name => cli::print(pending().map(|(key, _)| format!("{key}\n")).collect::<String>()),
         Output::Table | Output::Wide => {
             let rows: Vec<_> = pending().map(decision_row).collect();
-            match rows.is_empty() {
-                true => cli::print(format!("nothing to change: {} resources are as they should be\n", preview.len())),
-                false => cli::print(table(["RESOURCE", "ACTION", "DETAIL"], &rows)),
+            match (rows.is_empty(), preview.len()) {
+                (true, 1) => cli::print("nothing to change: 1 resource is as it should be\n"),
+                (true, all) => cli::print(format!("nothing to change: {all} resources are as they should be\n")),
+                (false, _) => cli::print(table(["RESOURCE", "ACTION", "DETAIL"], &rows)),
             }
         }
     }
@@ -284,10 +287,13 @@ fn decision_view((key, decision): &(ResourceKey, Result<Decision>)) -> ChangeVie
 /// # Errors
 ///
 /// Stdout cannot be written.
-pub fn status(status: &DeviceStatus, record: &Record, carried: Option<&[Carried]>, output: Output) -> Result<()> {
+pub fn status(status: &DeviceStatus, view: &View, output: Output) -> Result<()> {
+    let View { agent, carried, refusal, .. } = view;
     let view = || LookView {
+        version: 1,
         status: StatusView::from(status),
-        relay: carried.map(|carried| carried.iter().map(CarriedView::from).collect()),
+        stick: refusal.as_ref().map(RefusalView::from),
+        relay: carried.as_ref().map(|carried| carried.iter().map(CarriedView::from).collect()),
     };
     match output {
         Output::Json => cli::print(cli::json(&view())?),
@@ -296,19 +302,37 @@ pub fn status(status: &DeviceStatus, record: &Record, carried: Option<&[Carried]
             cli::print(status.resources.iter().map(|resource| format!("{}\n", resource.key)).collect::<String>())
         }
         Output::Table | Output::Wide => {
-            let relay = carried.map(|carried| format!("\n{}", carried_text(carried))).unwrap_or_default();
-            cli::print(status_text(status, record, output == Output::Wide) + &relay)
+            let relay = carried.as_ref().map(|carried| format!("\n{}", carried_text(carried))).unwrap_or_default();
+            let head = head_text(status, agent.record(), refusal.as_ref());
+            cli::print(head + &resources_text(status, output == Output::Wide) + &relay)
         }
     }
 }
 
-/// What `giterd status -o json` prints: the status, and on a gateway how it carries for others.
+/// What `giterd status -o json` prints, version 1: the status, why the last stick was not taken if it was not, and on a gateway
+/// how it carries for others.
 #[derive(Serialize)]
 struct LookView<'a> {
+    version: u32,
     #[serde(flatten)]
     status: StatusView<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    stick: Option<RefusalView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     relay: Option<Vec<CarriedView>>,
+}
+
+#[derive(Serialize)]
+struct RefusalView<'a> {
+    time: String,
+    reason: &'a str,
+    message: &'a str,
+}
+
+impl<'a> From<&'a Refusal> for RefusalView<'a> {
+    fn from(Refusal { time, reason, message }: &'a Refusal) -> Self {
+        Self { time: Utc::of_seconds((*time).max(0)).to_string(), reason, message }
+    }
 }
 
 #[derive(Serialize)]
@@ -352,7 +376,7 @@ fn carried_text(carried: &[Carried]) -> String {
     table(["CARRIES FOR", "BYTES", "SERVED", "HAS", "HANDED ON", "FAILURE"], &rows)
 }
 
-fn status_text(status: &DeviceStatus, record: &Record, wide: bool) -> String {
+fn head_text(status: &DeviceStatus, record: &Record, refusal: Option<&Refusal>) -> String {
     let accepted = record.tip.as_ref();
     let accepted = accepted.map_or("nothing yet".into(), |tip| format!("{}, signed by {}", tip.commit, tip.signer));
     let mut text = format!("device     {}\nboard      {}\naccepted   {accepted}\n", status.device, status.board);
@@ -362,15 +386,19 @@ fn status_text(status: &DeviceStatus, record: &Record, wide: bool) -> String {
         let name = condition.kind.to_string().to_lowercase();
         text.push_str(&format!("{name:<11}{} ({}){message}\n", condition.status, condition.reason));
     }
-    text.push('\n');
+    if let Some(RefusalView { time, reason, message }) = refusal.map(RefusalView::from) {
+        text.push_str(&format!("stick      refused at {time} ({reason}): {message}\n"));
+    }
+    text + "\n"
+}
+
+fn resources_text(status: &DeviceStatus, wide: bool) -> String {
     if wide {
         let rows: Vec<_> = status.resources.iter().map(wide_row).collect();
-        text.push_str(&table(["RESOURCE", "READY", "REASON", "OBSERVED", "MESSAGE"], &rows));
-    } else {
-        let rows: Vec<_> = status.resources.iter().map(narrow_row).collect();
-        text.push_str(&table(["RESOURCE", "READY", "REASON"], &rows));
+        return table(["RESOURCE", "READY", "REASON", "OBSERVED", "MESSAGE"], &rows);
     }
-    text
+    let rows: Vec<_> = status.resources.iter().map(narrow_row).collect();
+    table(["RESOURCE", "READY", "REASON"], &rows)
 }
 
 fn narrow_row(resource: &ResourceStatus) -> [String; 3] {

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use giter_edge::{
-    api::{Error, Result},
-    codec::{calendar::Utc, stick::folder_of},
+    api::{Error, Reason, Result},
+    codec::{calendar::Utc, config::Config, stick::folder_of},
+    disk::{Refusal, RefusalFile},
     link::{
         StickLink,
         relay::Passed,
@@ -74,7 +75,25 @@ pub fn take_bundle(device: &mut Device, agent: &mut Agent, bundle: &Path, now: M
 
 fn take(device: &mut Device, agent: &mut Agent, link: &mut StickLink, now: Moment) -> Visit {
     let tick = agent.tick(&mut device.ports_to(link), Reach::Hub, now);
-    Visit { tick, read: link.read().map(Path::to_owned), wrote: vec![], relayed: None, failed: None }
+    let visit = Visit { tick, read: link.read().map(Path::to_owned), wrote: vec![], relayed: None, failed: None };
+    if let Err(error) = keep_refusal(&device.config, &visit, now) {
+        log::warn!("{}", error.one_line());
+    }
+    visit
+}
+
+/// Keeps why nothing was taken until something is, for who asks once the stick is gone.
+fn keep_refusal(config: &Config, visit: &Visit, now: Moment) -> Result<()> {
+    let file = RefusalFile::new(&config.state);
+    match &visit.tick.refused {
+        Some(error) if error.reason() == Reason::Stopped => Ok(()),
+        Some(error) => {
+            let read = visit.read.as_ref().map_or_else(String::new, |path| format!("{}: ", path.display()));
+            let message = format!("{read}{}", error.one_line());
+            file.save(Some(&Refusal { time: now.time, reason: error.reason().to_string(), message }))
+        }
+        None => file.save(None),
+    }
 }
 
 /// What the device did, for people: the lines at the head are always these.

@@ -71,8 +71,8 @@ pub fn status(args: &Args) -> Result<ExitCode> {
     let mut view = View::open(&args.config)?;
     require_accepted(&view)?;
     let status = view.agent.look(&mut view.board, world::now());
-    show::status(&status, view.agent.record(), view.carried.as_deref(), args.output)?;
     let ready = giter_edge::reconcile::report::is_ready(&status);
+    show::status(&status, &view, args.output)?;
     Ok(cli::exit_code(if ready { Exit::Done } else { Exit::No }))
 }
 
@@ -80,10 +80,12 @@ fn require_accepted(view: &View) -> Result<()> {
     if view.agent.record().tip.is_some() {
         return Ok(());
     }
-    let refused = view.agent.record().refused.as_ref();
-    let what = match refused {
-        Some(refused) => format!("nothing was accepted yet; {} was refused: {}", refused.tip.short(), refused.message),
-        None => "nothing was accepted yet".into(),
+    let what = match (&view.agent.record().refused, &view.refusal) {
+        (Some(refused), _) => {
+            format!("nothing was accepted yet; {} was refused: {}", refused.tip.short(), refused.message)
+        }
+        (None, Some(stick)) => format!("nothing was accepted yet; the last stick was refused: {}", stick.message),
+        (None, None) => "nothing was accepted yet".into(),
     };
     Err(Error::new(Reason::NothingAccepted, what).hint("run 'giterd sync'"))
 }

@@ -1,4 +1,8 @@
-use super::*;
+use super::{
+    given::{KEYS, LISTS, variable},
+    *,
+};
+use crate::api::Reason;
 
 const SMALLEST: &str = "device = \"site-a/pump-07\"\n[link]\nurl = \"ssh://git@hub/exchange.git\"\n";
 
@@ -61,9 +65,10 @@ fn every_key_can_be_given_both_ways() {
         let with_variable = from(SMALLEST, &[(&variable(key), value)]);
         assert!(with_variable.is_ok(), "{key}: {with_variable:?}");
         let line = match key.split_once('.') {
-            Some((section, key)) if section != "link" => format!("{SMALLEST}[{section}]\n{key} = \"{value}\"\n"),
+            Some((section, name)) if LISTS.contains(key) => format!("{SMALLEST}[{section}]\n{name} = [\"{value}\"]\n"),
+            Some((section, name)) if section != "link" => format!("{SMALLEST}[{section}]\n{name} = \"{value}\"\n"),
             Some((_, "url")) | None => continue,
-            Some((_, key)) => format!("{SMALLEST}{key} = \"{value}\"\n"),
+            Some((_, name)) => format!("{SMALLEST}{name} = \"{value}\"\n"),
         };
         assert_eq!(from(&line, &[]).unwrap(), with_variable.unwrap(), "{key}");
     }
@@ -129,7 +134,14 @@ fn a_gateway_carries_for_others() {
 fn what_is_wrong_is_named_with_its_place() {
     let with = |more: &str| refusal(&format!("{SMALLEST}{more}"));
     assert_eq!(with("brnach = \"x\"\n"), "giterd.toml:4:1: unknown key 'link.brnach'");
-    assert_eq!(with("interval = 30\n"), "giterd.toml:4:1: link.interval is text, or a list of texts, in quotes");
+    assert_eq!(with("interval = 30\n"), "giterd.toml:4:1: link.interval is one text, in quotes");
+    assert_eq!(with("branch = [\"main\"]\n"), "giterd.toml:4:1: link.branch is one text, in quotes");
+    for (section, name, value) in
+        [("relay", "devices", "\"b\""), ("files", "roots", "\"/etc\""), ("stick", "watch", "[\"/media\", 1]")]
+    {
+        let refused = with(&format!("[{section}]\n{name} = {value}\n"));
+        assert!(refused.starts_with(&format!("giterd.toml:5:1: {section}.{name} is a list of texts")), "{refused}");
+    }
     assert!(with("ssh = \"putty\"\n").ends_with("link.ssh: it is system or builtin"));
     assert!(with("interval = \"0s\"\n").starts_with("giterd.toml:4:1: link.interval: it is longer than"));
     assert!(with("interval = \"soon\"\n").contains("such as 30s"));

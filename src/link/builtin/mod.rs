@@ -164,8 +164,8 @@ impl Write for BuiltinStream {
 }
 
 impl Stream for BuiltinStream {
-    fn begin(&mut self, silence: Duration) {
-        self.patience.begin(silence);
+    fn begin(&mut self, silence: Duration, visit: Option<Deadline>) {
+        self.patience.begin(silence, visit);
     }
 
     /// The connection's: what comes for others wakes up, too.

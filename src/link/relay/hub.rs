@@ -10,16 +10,17 @@
 //! nothing. What a device says is a hint as to what it lacks; nothing is proven here.
 
 use std::{
-    collections::BTreeMap,
-    io::{Read, Write},
+    collections::BTreeSet,
+    io::{self, Read, Write},
     mem,
     path::PathBuf,
+    time::Instant,
 };
 
 use super::{
-    Hashing, Passed, Relay, notes_place, open, papers, put, read_notes, shared_place, size,
+    Hashing, Known, Passed, Relay, notes_place, open, papers, read_notes, shared_place, size,
     specs::{Bounded, Scratch},
-    unkept, write_notes,
+    write_notes,
 };
 use crate::{
     api::{DeviceId, Error, Oid, Reason, Result, ledger::Generation, limits},
@@ -56,13 +57,13 @@ impl Relay {
     /// nothing else back, and is tried `again` where that is asked for, or something has changed.
     pub fn pass_hub(&mut self, hub: &mut dyn Upstream, exchange: &str, again: bool) -> Passed {
         let mut passed = Passed::default();
-        let mut unwritten = mem::take(&mut self.unwritten);
+        let mut known = mem::take(&mut self.known);
         if let Some(tip) = hub.branch()
-            && let Err(error) = self.visit(hub, exchange, (tip, again), (&mut passed, &mut unwritten))
+            && let Err(error) = self.visit(hub, exchange, (tip, again), (&mut passed, &mut known))
         {
             passed.fail("relay", error);
         }
-        self.unwritten = unwritten;
+        self.known = known;
         passed
     }
 
@@ -87,13 +88,17 @@ impl Relay {
         hub: &mut dyn Upstream,
         exchange: &str,
         (tip, again): (Oid, bool),
-        (passed, unwritten): (&mut Passed, &mut BTreeMap<PathBuf, Served>),
+        (passed, known): (&mut Passed, &mut Known),
     ) -> Result<()> {
         let kept = self.open()?;
         let branch_ref = format!("refs/heads/{}", self.branch);
-        let (given_up, told) = (None, None);
-        let mut visit = Visit { relay: self, hub, exchange, branch_ref, tip, kept, passed, unwritten, given_up, told };
-        let mut stands: Vec<Stand<'_>> = self.devices.iter().map(|device| visit.look(device, again)).collect();
+        let (used, given_up, told) = (None, None, None);
+        let mut visit =
+            Visit { relay: self, hub, exchange, branch_ref, tip, kept, used, passed, known, given_up, told };
+        visit.hub.within(self.visit);
+        let damaged = visit.check_bundles(again);
+        let look = |device| visit.look(device, again, &damaged);
+        let mut stands: Vec<Stand<'_>> = self.devices.iter().map(look).collect();
         if stands.iter().any(|stand| stand.is_due) {
             visit.sweep();
             visit.hand_on(&mut stands);
@@ -114,8 +119,10 @@ pub(super) struct Visit<'a> {
     /// Where it is.
     pub(super) tip: Oid,
     pub(super) kept: Folder,
+    /// How many bytes are kept, once that was measured.
+    pub(super) used: Option<u64>,
     pub(super) passed: &'a mut Passed,
-    unwritten: &'a mut BTreeMap<PathBuf, Served>,
+    pub(super) known: &'a mut Known,
     /// Why the hub is asked for nothing more.
     given_up: Option<Error>,
     /// What was told of last.
@@ -169,26 +176,31 @@ impl<'a> Stand<'a> {
 
 impl<'a> Visit<'a> {
     /// Looks at what the folder has of a device.
-    fn look(&self, device: &'a DeviceId, again: bool) -> Stand<'a> {
-        let Self { kept, exchange, tip, .. } = self;
-        let unwritten = self.unwritten.get(&notes_place(exchange, device, SERVED).path());
-        let before = unwritten.cloned().unwrap_or_else(|| remembered(kept, exchange, device));
-        let said = digest(kept, &Paper::Statuses.place(exchange, device), Paper::Statuses);
-        let requests = [*exchange, ENROLL].into_iter().map(|folder| Paper::Request.place(folder, device));
-        let requests = requests.filter_map(|place| Some((place.clone(), digest(kept, &place, Paper::Request)?)));
+    fn look(&mut self, device: &'a DeviceId, again: bool, damaged: &BTreeSet<PathBuf>) -> Stand<'a> {
+        let (exchange, tip) = (self.exchange, self.tip);
+        let unwritten = self.known.unwritten.get(&notes_place(exchange, device, SERVED).path());
+        let before = unwritten.cloned().unwrap_or_else(|| remembered(&self.kept, exchange, device));
+        let said = self.digest(&Paper::Statuses.place(exchange, device), Paper::Statuses);
+        let requests = [exchange, ENROLL].into_iter().map(|folder| Paper::Request.place(folder, device));
+        let requests = requests.filter_map(|place| Some((place.clone(), self.digest(&place, Paper::Request)?)));
         let asked: Vec<_> = requests.collect();
         let own = Paper::Specs.place(exchange, device);
-        let shared = |base: Oid| self.is_there(&shared_place(exchange, &shared_name(*tip, Some(base))), Some(base));
-        let has_specs = before.base.is_some_and(|base| shared(base) || self.is_there(&own, Some(base)));
+        let shared = before.base.map(|base| (base, shared_place(exchange, &shared_name(tip, Some(base)))));
+        let has = |(base, shared): &(Oid, _)| self.is_there(shared, Some(*base)) || self.is_there(&own, Some(*base));
+        let has_specs = shared.as_ref().is_some_and(has);
+        let is_damaged = [Some(&own), shared.as_ref().map(|(_, place)| place)]
+            .into_iter()
+            .flatten()
+            .any(|place| damaged.contains(&place.path()));
         let is_due = before.is_due(
-            *tip,
+            tip,
             &Papers {
                 statuses: said.as_deref(),
                 requests: &Vec::from_iter(asked.iter().map(|(_, digest)| &**digest)),
                 has_specs: has_specs || self.is_there(&own, None),
             },
         );
-        let is_due = is_due || again && before.failure.is_some();
+        let is_due = is_due || is_damaged || again && before.failure.is_some();
         // What failed for good waits for a change, whoever else is due.
         let is_known = !is_due && before.failure.is_none();
         Stand { device, served: before.clone(), before, said, asked, is_due, is_known, is_lost: false, failed: None }
@@ -340,9 +352,16 @@ impl<'a> Visit<'a> {
         if is_there(&self.kept, &place, text.as_bytes()) {
             return Ok(());
         }
-        put(&self.kept, &place, |file| file.write_all(text.as_bytes())).map_err(unkept(&place))?;
-        self.passed.took.push(place.path());
-        Ok(())
+        self.put(&place, |file| file.write_all(text.as_bytes()))
+    }
+
+    /// The digest of a file; `None` if there is none that could be handed on.
+    fn digest(&mut self, place: &Place<'_>, paper: Paper) -> Option<String> {
+        let source = open(&self.kept, place, paper.most()).ok().flatten()?;
+        let stamp = source.stamp()?;
+        self.known.digest(place.path(), stamp, Instant::now(), || {
+            Hashing::of(source).finish(&mut io::sink()).ok().map(|(digest, _)| digest)
+        })
     }
 
     fn apart(&self, device: &DeviceId, statuses: &Statuses, hub: Option<Oid>) -> Error {
@@ -406,10 +425,10 @@ impl<'a> Visit<'a> {
         self.passed.failed = self.passed.failed.take().or(failed);
         if served != before {
             let place = notes_place(self.exchange, device, SERVED);
-            self.unwritten.remove(&place.path());
+            self.known.unwritten.remove(&place.path());
             if let Err(error) = write_notes(&self.kept, &place, &served.write()) {
                 // Else all would be due again, as long as the disk is full.
-                self.unwritten.insert(place.path(), served);
+                self.known.unwritten.insert(place.path(), served);
                 self.passed.fail("relay", error);
             }
         }
@@ -430,10 +449,4 @@ fn explained(error: Error, device: &DeviceId) -> Error {
 fn remembered(kept: &Folder, exchange: &str, device: &DeviceId) -> Served {
     let text = read_notes(kept, &notes_place(exchange, device, SERVED), limits::RECEIPT_BYTES);
     Served::read(&text.unwrap_or_default())
-}
-
-/// The digest of a file; `None` if there is none that could be handed on.
-fn digest(kept: &Folder, place: &Place<'_>, paper: Paper) -> Option<String> {
-    let source = open(kept, place, paper.most()).ok().flatten()?;
-    Hashing::of(source).finish(&mut std::io::sink()).ok().map(|(digest, _)| digest)
 }

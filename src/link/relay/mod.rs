@@ -6,22 +6,25 @@
 //! the hub, or a stick <-from-device- relay.folder <-from-device- a device's stick, or the device itself
 //! ```
 //!
-//! `stick` and `hub` are the two ways, `specs` makes the bundles of what the hub has. From a stick and to it bytes are copied as
+//! `stick` and `hub` are the two ways, `specs` makes the bundles of what the hub has, `check` finds those that are damaged. From a stick and to it bytes are copied as
 //! they are; a hub is sent the objects of a bundle, and its pack is put into another. A copy counts once it was looked at: a bundle
 //! brings the ref of that branch or device, statuses follow each other, nothing is larger than it may be. Whether it is true is for
 //! those who have the keys.
 
+mod check;
 mod hub;
+mod known;
 mod specs;
 mod stick;
 
 pub use hub::Carried;
+pub use known::Known;
 
 use std::{
-    collections::BTreeMap,
     fs::File,
     io::{self, BufReader, Read, Write},
     path::PathBuf,
+    time::Duration,
 };
 
 use rustix::{
@@ -43,7 +46,7 @@ use crate::{
     },
     disk::{atomic, folder},
     git::{bundle, outbox, pack},
-    reconcile::{outbox::Statuses, relay::served::Served},
+    reconcile::outbox::Statuses,
 };
 
 /// All that is carried.
@@ -60,12 +63,14 @@ pub struct Relay {
     pub devices: Vec<DeviceId>,
     /// The most that it takes into its folder, in bytes.
     pub bytes: u64,
+    /// How long one visit of the hub may take.
+    pub visit: Duration,
     /// The branch's short name.
     pub branch: String,
     /// The folder of the status refs.
     pub prefix: String,
-    /// What was done for devices and could not be written beside what is carried, by where it belongs.
-    pub unwritten: BTreeMap<PathBuf, Served>,
+    /// What is known since the start.
+    pub known: Known,
 }
 
 /// What passed, from the top of the folder and of the stick.

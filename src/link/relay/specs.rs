@@ -210,8 +210,12 @@ impl Visit<'_> {
     }
 
     /// How large a file may be in that place.
-    fn room(&self, place: &Place<'_>) -> Result<u64> {
-        let used = self.relay.kept(self.exchange)?.1.saturating_sub(size(&self.kept, place));
+    fn room(&mut self, place: &Place<'_>) -> Result<u64> {
+        let used = match self.used {
+            Some(used) => used,
+            None => *self.used.insert(self.relay.kept(self.exchange)?.1),
+        };
+        let used = used.saturating_sub(size(&self.kept, place));
         Ok(self.relay.bytes.saturating_sub(used).min(Paper::Specs.most()))
     }
 
@@ -221,15 +225,27 @@ impl Visit<'_> {
         room: u64,
         fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<()> {
-        put(&self.kept, place, |file| fill(&mut Room { into: file, left: room, relay: self.relay }))
-            .map_err(unkept(place))?;
+        let relay = self.relay;
+        self.put(place, |file| fill(&mut Room { into: file, left: room, relay }))
+    }
+
+    /// Puts a file into the folder, which is measured no second time for that.
+    pub(super) fn put(&mut self, place: &Place<'_>, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
+        let before = size(&self.kept, place);
+        put(&self.kept, place, fill).map_err(unkept(place))?;
+        let after = size(&self.kept, place);
+        self.used = self.used.map(|used| used.saturating_sub(before) + after);
         self.passed.took.push(place.path());
         Ok(())
     }
 
     fn remove(&mut self, place: &Place<'_>) {
+        let freed = size(&self.kept, place);
         match remove(&self.kept, place) {
-            Ok(true) => log::debug!("relay: nobody needs {} any more", place.path().display()),
+            Ok(true) => {
+                self.used = self.used.map(|used| used.saturating_sub(freed));
+                log::debug!("relay: nobody needs {} any more", place.path().display());
+            }
             Ok(false) => {}
             Err(error) => self.passed.fail("relay", error),
         }

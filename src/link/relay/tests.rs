@@ -21,9 +21,10 @@ impl Site {
             scratch: dir.path().join("part"),
             devices: vec![DEVICE.parse().unwrap(), "pump-08".parse().unwrap()],
             bytes: 10_000,
+            visit: limits::RELAY_VISIT,
             branch: "main".into(),
             prefix: "refs/giter/status".into(),
-            unwritten: Default::default(),
+            known: Known::default(),
         };
         Self { dir, relay }
     }

@@ -4,7 +4,10 @@
 use std::{
     fs::File,
     io::{self, ErrorKind, Read},
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::fs::MetadataExt,
+    },
     path::Path,
     sync::Arc,
 };
@@ -138,10 +141,30 @@ impl Source {
         Ok(Self { file, name: name.to_owned() })
     }
 
+    /// What tells this state of it from others, if the file system says.
+    pub(in crate::link) fn stamp(&self) -> Option<Stamp> {
+        let about = self.file.metadata().ok()?;
+        Some(Stamp {
+            file: (about.dev(), about.ino()),
+            size: about.len(),
+            modified: (about.mtime(), about.mtime_nsec()),
+            changed: (about.ctime(), about.ctime_nsec()),
+        })
+    }
+
     /// How large it is, in bytes.
     pub fn size(&self) -> u64 {
         self.file.metadata().map_or(0, |about| about.len())
     }
+}
+
+/// What tells one state of a file from another without a look into it, as far as the clock of the file system is fine enough.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::link) struct Stamp {
+    pub(in crate::link) file: (u64, u64),
+    pub(in crate::link) size: u64,
+    pub(in crate::link) modified: (i64, i64),
+    pub(in crate::link) changed: (i64, i64),
 }
 
 impl Read for Source {

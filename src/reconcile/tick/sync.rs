@@ -23,7 +23,10 @@ impl Agent {
         self.carried = ports.link.carried();
         let listing = match listed {
             Err(error) if error.reason() == Reason::BundleNotFound => return self.refusal().map_or(Ok(None), Err),
-            listing => listing?,
+            listed => {
+                self.is_brought = true;
+                listed?
+            }
         };
         self.listing = Some(listing);
         self.check_exchange()?;

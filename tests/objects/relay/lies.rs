@@ -1,11 +1,12 @@
 //! A hub that sends something else than it has.
 
-use std::{fs, io::Read, path::PathBuf};
+use std::{fs, io::Read, path::PathBuf, time::Duration};
 
 use giter_edge::{
     api::{
         DeviceId, Error, Oid, Reason, Result,
         ledger::{Generation, HubTraits},
+        limits,
         object::{NewObject, Object},
     },
     git::PackStore,
@@ -85,6 +86,10 @@ impl Link for Lying<'_> {
 impl Upstream for Lying<'_> {
     fn branch(&self) -> Option<Oid> {
         self.hub.branch()
+    }
+
+    fn within(&mut self, time: Duration) {
+        self.hub.within(time);
     }
 
     fn refs(&mut self, names: &[String]) -> Result<Vec<Option<Oid>>> {
@@ -274,6 +279,30 @@ fn what_did_not_reach_the_hub_is_tried_again_whatever_else_is_refused() {
     site.refuses(Reason::BundleInvalid);
     assert_eq!(site.at_hub(&pump), pump.tip);
     assert_eq!(site.passes(), [const { Vec::<String>::new() }; 2]);
+}
+
+#[test]
+fn a_visit_without_time_leaves_what_is_there_and_the_next_one_goes_on() {
+    let mut site = Site::new(true);
+    let (pump, _) = site.begun();
+    site.passes();
+    let papers = |site: &Site| {
+        let mut found = files(&site.kept("to-device"));
+        found.retain(|path, _| path.extension().is_some_and(|end| end != "served"));
+        found
+    };
+    let before = papers(&site);
+    site.commit(&[("specs/site-a/pump-07/x", "two")]);
+    site.relay.visit = Duration::ZERO;
+    for _ in 0..2 {
+        site.refuses(Reason::HubTimeout);
+        let failure = site.served(PUMP).failure.unwrap();
+        assert!(failure.message.contains("not done with what is carried for others"), "{}", failure.message);
+        assert_eq!(papers(&site), before);
+    }
+    site.relay.visit = limits::RELAY_VISIT;
+    assert_eq!(site.passes(), [vec!["pump-07.bundle".to_owned(), "fan-01.bundle".to_owned()], vec![]]);
+    assert_eq!((site.served(PUMP).failure, site.at_hub(&pump)), (None, pump.tip));
 }
 
 #[test]

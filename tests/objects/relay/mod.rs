@@ -13,11 +13,14 @@ use std::{
 };
 
 use giter_edge::{
-    api::{DeviceId, DeviceStatus, Oid, Reason, condition::Text, ledger::Generation, object::NewObject, status::Clock},
+    api::{
+        DeviceId, DeviceStatus, Oid, Reason, condition::Text, ledger::Generation, limits, object::NewObject,
+        status::Clock,
+    },
     codec::{config::Format, keyfile::SecretKey},
     git::{PackStore, bundle, seal::StatusSeal},
     link::{
-        relay::{Passed, Relay},
+        relay::{Known, Passed, Relay},
         remote::Remote,
     },
     reconcile::{
@@ -54,9 +57,10 @@ impl Site {
             scratch: dir.path().join("part"),
             devices: [PUMP, FAN].map(|device| device.parse().unwrap()).into(),
             bytes: 1 << 20,
+            visit: limits::RELAY_VISIT,
             branch: "main".into(),
             prefix: "refs/giter/status".into(),
-            unwritten: Default::default(),
+            known: Known::default(),
         };
         let (link, traffic) = pipe::link(hub);
         Self { dir, relay, link, traffic }

@@ -3,13 +3,22 @@
 use std::{fs, os::unix::fs::symlink, path::PathBuf};
 
 use giter_edge::{
-    api::{DeviceId, Oid, Reason, ledger::Generation},
+    api::{DeviceId, Oid, Reason, ledger::Generation, limits},
     git::{PackStore, bundle, gaps, graph, reads::Reads},
     reconcile::ports::{Link, Store, Want},
 };
 
 use super::{Device, EXCHANGE, FAN, PUMP, START, Site, each, files, taken};
 use crate::support::{git, git_oid, git_with};
+
+/// Letters that do not compress.
+fn noise(mut seed: u32, length: usize) -> String {
+    let letters = std::iter::repeat_with(|| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(b'a' + (seed >> 24) as u8 % 26)
+    });
+    letters.take(length).collect()
+}
 
 #[test]
 fn devices_go_from_a_seed_to_what_is_new_and_a_quiet_hub_is_asked_for_nothing() {
@@ -228,12 +237,7 @@ fn a_base_that_the_hub_does_not_know_or_that_leads_elsewhere_takes_a_seed() {
 #[test]
 fn what_is_kept_has_a_bound_and_what_is_not_whole_is_not_kept() {
     each(|site| {
-        let mut seed = 1u32;
-        let letters = std::iter::repeat_with(|| {
-            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            char::from(b'a' + (seed >> 24) as u8 % 26)
-        });
-        let noise: String = letters.take(20_000).collect();
+        let noise = noise(1, 20_000);
         site.commit(&START);
         site.relay.bytes = 3_000;
         site.passes();
@@ -261,6 +265,81 @@ fn what_is_kept_has_a_bound_and_what_is_not_whole_is_not_kept() {
         assert!(again.failed.is_none() && again.took.len() == 1, "{:?}", again.failed);
         assert!(!site.relay.scratch.exists());
     });
+}
+
+#[test]
+fn several_bundles_of_one_visit_have_one_bound() {
+    let mut site = Site::new(true);
+    let noises = [noise(1, 8_000), noise(2, 8_000)];
+    site.commit(&[("specs/site-a/pump-07/x", &*noises[0]), ("specs/site-b/fan-01/x", &*noises[1])]);
+    site.relay.bytes = 10_000;
+    site.refuses(Reason::DiskFull);
+    assert_eq!(site.bundles(), ["pump-07.bundle"]);
+    assert!(site.relay.kept(EXCHANGE).unwrap().1 <= 10_000);
+}
+
+#[test]
+fn a_bundle_that_is_damaged_is_made_anew() {
+    let mut site = Site::new(true);
+    let (mut pump, mut fan) = (Device::new(PUMP), Device::new(FAN));
+    let base = site.commit(&START);
+    pump.say(base);
+    site.says(&pump);
+    let tip = site.commit(&[("exchange.yaml", "two")]);
+    site.passes();
+    let damage = |site: &mut Site, name: &str| {
+        let path = site.kept(name);
+        let sound = fs::read(&path).unwrap();
+        let pack = sound.windows(4).position(|bytes| bytes == b"PACK").unwrap();
+        for (at, length) in (pack..sound.len()).step_by(19).map(|at| (at, sound.len())).chain([(pack, pack + 10)]) {
+            let mut bytes = sound[..length].to_vec();
+            bytes[at] ^= 0x10;
+            fs::write(&path, bytes).unwrap();
+            let [brought, handed_on] = site.passes();
+            assert_eq!((brought.len(), handed_on.len()), (1, 0), "flipped at {at} of {length}");
+            assert_eq!(fs::read(&path).unwrap(), sound, "flipped at {at} of {length}");
+        }
+        assert_eq!(site.passes(), [const { Vec::<String>::new() }; 2]);
+    };
+    damage(&mut site, "to-device/site-a/pump-07.bundle");
+    damage(&mut site, "to-device/site-b/fan-01.bundle");
+    fan.say(base);
+    site.says(&fan);
+    site.passes();
+    let next = site.commit(&[("exchange.yaml", "three")]);
+    site.passes();
+    damage(&mut site, &format!("to-device/_{}-{}.bundle", next.short(), base.short()));
+    // What does not lead to the tip counts for nothing, and is not this one's to look through.
+    let old = format!("to-device/_{}-{}.bundle", tip.short(), base.short());
+    fs::write(site.kept(&old), format!("# v2 git bundle\n{tip} refs/heads/main\n\nPACK")).unwrap();
+    assert_eq!(site.passes(), [const { Vec::<String>::new() }; 2]);
+    assert!(site.kept(&old).exists());
+}
+
+#[test]
+fn a_poll_looks_through_so_much_and_the_next_one_goes_on() {
+    let mut site = Site::new(true);
+    site.relay.bytes = 16 << 20;
+    let noises = [1, 2].map(|seed| noise(seed, 2 * limits::RELAY_CHECK_BYTES as usize));
+    site.commit(&[("specs/site-a/pump-07/x", &*noises[0]), ("specs/site-b/fan-01/x", &*noises[1])]);
+    site.passes();
+    let names = ["to-device/site-a/pump-07.bundle", "to-device/site-b/fan-01.bundle"];
+    let damage = |site: &Site| {
+        for path in names.map(|name| site.kept(name)) {
+            let mut bytes = fs::read(&path).unwrap();
+            let last = bytes.len() - 30;
+            bytes[last] ^= 1;
+            fs::write(&path, bytes).unwrap();
+        }
+    };
+    damage(&site);
+    let brought = [site.passes()[0].clone(), site.passes()[0].clone()].concat();
+    assert_eq!(brought, ["pump-07.bundle", "fan-01.bundle"]);
+    // Who is asked by a person looks through all.
+    damage(&site);
+    site.link.list().unwrap();
+    let passed = site.relay.pass_hub(site.link.upstream().unwrap(), EXCHANGE, true);
+    assert_eq!(passed.took.len(), 2, "{:?}", passed.failed);
 }
 
 #[test]
@@ -297,7 +376,7 @@ fn what_was_done_is_known_where_it_cannot_be_written() {
     fs::remove_dir(&served).unwrap();
     site.commit(&[("exchange.yaml", "two")]);
     site.passes();
-    assert!(served.is_file() && site.relay.unwritten.is_empty());
+    assert!(served.is_file() && site.relay.known.unwritten.is_empty());
 }
 
 #[test]

@@ -284,3 +284,14 @@ fn an_answer_that_trickles_without_end_ends() {
     let error = WAY.link(config).list().unwrap_err();
     assert_eq!(error.to_string(), "the hub was not done after 1 seconds");
 }
+
+#[test]
+fn what_is_asked_for_others_ends_with_the_visit() {
+    let trickle = "printf '000eversion 2\n0000'; while printf '0039%040d refs/heads/x' 1; do sleep 0.02; done";
+    let (sshd, hub) = (WAY.start_forced(trickle), Hub::with_files(1));
+    let mut link = WAY.link(WAY.config(&sshd, &hub.path()));
+    let upstream = link.upstream().unwrap();
+    upstream.within(Duration::from_secs(1));
+    let error = upstream.refs(&["refs/heads/x".to_owned()]).unwrap_err();
+    assert_eq!(error.to_string(), "the hub was not done with what is carried for others after 1 seconds");
+}

@@ -9,7 +9,7 @@ mod list;
 mod manifest;
 mod publish;
 pub(crate) mod request;
-mod source;
+pub(crate) mod source;
 
 use std::{
     io::{BufRead, IsTerminal, stdin},
@@ -246,10 +246,15 @@ impl Done {
             None => format!("{device} is approved with {fingerprint} already\n"),
         };
         let name = format!("refs/giter/enroll/{device}");
-        match (self.pushed, args.no_commit) {
-            (true, _) => format!("{what}pushed to {}, where no request of it waits now\n", args.remote),
-            (false, true) => format!("{what}\nnext:\n  git add {file} && git commit -S\n"),
-            (false, false) => format!("{what}\nnext:\n  git push\n  git push {} :{name}\n", args.remote),
+        match (self.pushed, args.no_commit, &args.stick, &args.from) {
+            (true, ..) => format!("{what}pushed to {}, where no request of it waits now\n", args.remote),
+            (false, true, ..) => format!("{what}\nnext:\n  git add {file} && git commit -S\n"),
+            // No request has to be at the remote once the key is named.
+            (false, false, Some(stick), _) => {
+                format!("{what}\nnext:\n  git push\n  giterctl export --to {} {device}\n", stick.display())
+            }
+            (false, false, None, Some(_)) => format!("{what}\nnext:\n  git push\n"),
+            (false, false, None, None) => format!("{what}\nnext:\n  git push\n  git push {} :{name}\n", args.remote),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use giter_edge::{
     api::{Error, Exit, Oid, Result},
-    cli::{self, Output},
+    cli::{self, Output, counted},
     codec::yaml,
 };
 use serde::Serialize;
@@ -199,8 +199,4 @@ impl Row {
     fn file(&self) -> String {
         self.file.clone().unwrap_or("-".into())
     }
-}
-
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

@@ -37,6 +37,7 @@ use self::{
     view::{Answer, Report, Row},
 };
 use crate::{
+    approve::source::Source,
     chain::{self, Reader},
     git::Git,
     objects::{GitObjects, Snapshot},
@@ -87,6 +88,9 @@ pub(crate) fn run(args: Args, repo: &Path, output: Output) -> Result<Exit> {
     let objects = GitObjects::of(&git)?;
     let mut import = Import::at(&git, &objects, repository::commit_id(&git, args.revision.as_deref())?, prefix)?;
     let stick = Stick::read(&args.stick, &[&import.folder, ENROLL])?;
+    if let Some(remote) = remote.filter(|_| stick.found.iter().any(|found| found.paper == Paper::Request)) {
+        import.learn_who_asks(remote)?;
+    }
     for other in &stick.others {
         cli::talk(format_args!("GITER/{} is another exchange's, and left alone", other.escape_default()));
     }
@@ -143,6 +147,14 @@ impl<'a> Import<'a> {
         })
     }
 
+    /// Takes the requests that wait at the remote for all there are: one that came here by a stick is not there for that.
+    fn learn_who_asks(&mut self, remote: &str) -> Result<()> {
+        Source::Remote(remote).fetch(self.git)?;
+        self.refs.retain(|name, _| !name.starts_with(enrolment::REFS));
+        self.refs.extend(chain::refs(self.git, enrolment::REFS)?.into_iter().map(|found| (found.name, found.tip)));
+        Ok(())
+    }
+
     /// Looks at all files; what became of each. A receipt counts only where its device has nothing new to say itself.
     fn take_all(&mut self, found: &[Found]) -> Result<Vec<Row>> {
         // Shown on a terminal alone.
@@ -170,7 +182,7 @@ impl<'a> Import<'a> {
 
     fn take_statuses(&mut self, found: &Found) -> Result<Answer> {
         let name = format!("{}/{}", self.prefix, found.device);
-        let brought = self.bring(&found.read()?, &name)?;
+        let brought = self.bring(found, &name)?;
         let own = statuses::keys(self.objects, self.tree, &found.device)?;
         let old = self.refs.get(&name).copied();
         let verdict = judge::judge(self.git, &mut self.reader, (&found.device, own), old, &brought, self.now)?;
@@ -189,7 +201,7 @@ impl<'a> Import<'a> {
 
     fn take_request(&mut self, found: &Found) -> Result<Answer> {
         let name = enrolment::ref_of(&found.device);
-        let brought = self.bring(&found.read()?, &name)?;
+        let brought = self.bring(found, &name)?;
         let old = self.refs.get(&name).copied();
         let standing = request::judge(&mut self.reader, (self.objects, self.tree), &found.device, old, brought.tip)?;
         if let Some(known) = standing.known {
@@ -200,9 +212,15 @@ impl<'a> Import<'a> {
     }
 
     /// Takes a bundle in, for the reader to see.
-    fn bring(&mut self, bytes: &[u8], name: &str) -> Result<Brought> {
+    fn bring(&mut self, found: &Found, name: &str) -> Result<Brought> {
         self.reader.bring(&[]);
-        let brought = self.customs.take(bytes, name)?;
+        let brought = self.customs.take(&found.read()?, name).map_err(|error| match (error.reason(), found.paper) {
+            (Reason::PackInvalid, Paper::Request) => error.hint("let the device write it again: giterd enroll --stick DIR"),
+            (Reason::PackInvalid, _) => error.hint(
+                "let the device meet the stick once more: it keeps what was not acknowledged, and writes the file again",
+            ),
+            _ => error,
+        })?;
         self.reader.bring(&brought.objects);
         Ok(brought)
     }

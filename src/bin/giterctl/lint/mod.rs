@@ -13,7 +13,7 @@ use std::{
 
 use giter_edge::{
     api::{DeviceId, Error, Exit, Finding, Findings, Reason, Resource, Result, Spec},
-    cli::{self, Output},
+    cli::{self, Output, counted},
     codec::yaml,
     drivers::{self, Drivers},
     reconcile::{
@@ -30,7 +30,7 @@ use crate::layout;
 #[derive(clap::Args)]
 #[command(
     after_help = "What devices would refuse is printed as `file:line:column: field: message [Reason]`; the exit code is \
-    then 1. Allowed roots and owners of files are left to the device."
+    then 1. Allowed roots and owners of files are left to the device. What may be right and often is not is a warning."
 )]
 pub(crate) struct Args {
     /// The exchange's working tree [default: that of -C]
@@ -53,7 +53,9 @@ pub(crate) const ANY_BOARD: &str = "generic";
 pub(crate) fn run(args: Args, repo: PathBuf, output: Output) -> Result<Exit> {
     let root = args.dir.unwrap_or(repo);
     let board = board(args.board.as_deref().unwrap_or(ANY_BOARD))?;
-    let report = lint(&WorkingTree::open(&root)?, args.device, &board)?;
+    let tree = WorkingTree::open(&root)?;
+    warn_of_strangers(&tree, args.device.as_ref())?;
+    let report = lint(&tree, args.device, &board)?;
     cli::print(match output {
         Output::Json => cli::json(&report)?,
         Output::Yaml => yaml::to_string(&report)?,
@@ -105,6 +107,22 @@ fn lint(tree: &WorkingTree, device: Option<DeviceId>, board: &Drivers) -> Result
     }
     report.settle();
     Ok(report)
+}
+
+/// Says whom gateways are to carry for, and the exchange has nothing for. No device refuses that: it is so until the first
+/// request of the new one was approved.
+fn warn_of_strangers(tree: &WorkingTree, only: Option<&DeviceId>) -> Result<()> {
+    let devices = devices(tree, &mut Report::default())?;
+    for gateway in devices.iter().filter(|device| only.is_none_or(|only| only == *device)) {
+        // What cannot be read is a finding.
+        let Ok(Some(says)) = decode::itself(tree, gateway) else { continue };
+        for stranger in says.relays.iter().filter(|relay| !devices.contains(relay)) {
+            cli::talk(format_args!(
+                "warning: relays of {gateway} names {stranger}, and there is no specs/{stranger}/: approve it, or correct the name"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// How many resources a device has, and what the board would refuse of them.
@@ -210,13 +228,12 @@ impl Report {
         let mut text: String = self.findings.iter().map(|shown| format!("{shown}\n")).collect();
         let findings = match self.findings.len() + self.more {
             0 => "nothing to object to".into(),
-            1 => "1 finding".into(),
-            many => format!("{many} findings"),
+            some => counted(some, "finding"),
         };
         text.push_str(&format!(
             "{}, {}: {findings}\n",
-            count(self.devices, "device"),
-            count(self.resources, "resource")
+            counted(self.devices, "device"),
+            counted(self.resources, "resource")
         ));
         text
     }
@@ -239,8 +256,4 @@ impl std::fmt::Display for Shown {
         }
         write!(f, ": {} [{}]", self.message, self.reason)
     }
-}
-
-fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
