@@ -24,6 +24,8 @@ pub struct Lineage {
     pub tree: Oid,
     /// The commits it follows, in its order.
     pub parents: Vec<Oid>,
+    /// How many bytes it has.
+    pub length: usize,
 }
 
 /// Reads what a commit names; `None` if it is not there.
@@ -51,7 +53,8 @@ pub fn lineage(objects: &dyn Objects, id: Oid) -> Result<Option<Lineage>> {
             _ => break,
         }
     }
-    tree.map(|tree| Some(Lineage { tree, parents })).ok_or_else(invalid)
+    let length = object.data.len();
+    tree.map(|tree| Some(Lineage { tree, parents, length })).ok_or_else(invalid)
 }
 
 /// The root tree of a commit that has to be there.

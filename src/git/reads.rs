@@ -120,26 +120,23 @@ impl Reads {
     }
 }
 
-/// How long the trees of the way are, from the root on, as far as they are there.
+/// The tree of the way at a level below a root, which is at level 0, with its bytes, if it is there.
 ///
 /// # Errors
 ///
-/// Those of [`Reads::of`].
-pub fn way_lengths(objects: &dyn Objects, commit: Oid, device: &DeviceId) -> Result<Vec<usize>> {
-    let (mut lengths, mut at) = (Vec::new(), graph::lineage(objects, commit)?.map(|lineage| lineage.tree));
-    for name in way(device) {
-        let Some(tree) = at.take() else { break };
-        if !objects.has(tree)? {
-            break;
-        }
-        let data = graph::tree(objects, tree)?;
-        for entry in graph::entries(tree, &data) {
-            let Entry { name: found, id, kind } = entry?;
-            at = Some(id).filter(|_| kind == ObjectKind::Tree && found == name.as_bytes()).or(at);
-        }
-        lengths.push(data.len());
+/// Those of [`graph::entries`] and [`Objects::read`].
+pub fn way_tree(objects: &dyn Objects, root: Oid, device: &DeviceId, level: usize) -> Result<Option<(Oid, Vec<u8>)>> {
+    let read = |id| if objects.has(id)? { graph::tree(objects, id).map(|data| Some((id, data))) } else { Ok(None) };
+    let mut at = read(root)?;
+    for name in way(device).take(level) {
+        let Some((id, data)) = at else { return Ok(None) };
+        let below = graph::by_name(id, &data)?.get(name.as_bytes()).copied();
+        at = match below {
+            Some(Entry { id, kind: ObjectKind::Tree, .. }) => read(id)?,
+            _ => None,
+        };
     }
-    Ok(lengths)
+    Ok(at)
 }
 
 /// Whether every device reads the file of that name at the root.

@@ -185,7 +185,7 @@ fn commits(repository: &Repository, tip: Oid, have: Option<Oid>) -> Result<Vec<(
     let mut seen: HashSet<Oid> = have.into_iter().chain([tip]).collect();
     let (mut names, mut commits) = (Vec::new(), vec![tip]);
     while let Some(commit) = commits.pop() {
-        let Lineage { tree, parents } = lineage(repository, commit)?;
+        let Lineage { tree, parents, .. } = lineage(repository, commit)?;
         names.extend([(commit, ObjectKind::Commit), (tree, ObjectKind::Tree)]);
         for parent in parents.into_iter().filter(|_| have.is_some()) {
             if repository.has(parent)? && seen.insert(parent) {

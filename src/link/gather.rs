@@ -13,8 +13,8 @@
 //!
 //! * *following*, where the branch stood at the device's commit when it was listed last, so that little is new: all trees
 //!   of the way as deltas, in the first request (241 and about 900). By their names they would come whole: 2.4 kB each.
-//! * *catching up*: commits and root trees alone, whatever is new beside the way. Where that turns out to be little, the
-//!   same is asked for once more with the way, as when following. Else each tree of the way once, whole.
+//! * *catching up*: commits and root trees alone, whatever is new beside the way. Where few places have changed, the same is
+//!   asked for once more one level deeper, and so on: as deltas. Else each tree of the way once, whole.
 //! * *first*: the commit and the root tree of the tip alone, and each tree of the way, whole.
 //!
 //! The folder comes by its name, without a filter: as deltas on what the device has, and without what did not change.
@@ -30,16 +30,14 @@ use crate::{
     api::{DeviceId, Error, Oid, Reason, Result, limits},
     git::{
         fetch::{Ask, UploadPack},
-        graph::{self, Lineage},
+        graph::{self, Entry, Lineage},
         reads::{self, Reads, way},
     },
-    reconcile::ports::{Quarantine, Want},
+    reconcile::ports::{ObjectKind, Quarantine, Want},
 };
 
-/// What a request costs by itself, up and down.
-const REQUEST_BYTES: usize = 350;
-/// What a signed commit costs with its root tree and with what it changes of the way.
-const COMMIT_BYTES: usize = 450;
+/// What a commit costs beside its own bytes: its root tree, and what it changes of the way.
+const COMMIT_BYTES: usize = 150;
 
 /// Brings what is wanted. The branch `stood` at that commit when the hub was listed last.
 ///
@@ -58,11 +56,8 @@ pub(super) fn gather<S: Read + Write>(
         Want::Tip { tip, have, device } => {
             let follows = have.is_some() && have == stood;
             begin(hub, tip, have, if follows { way(device).count() } else { 1 }, into)?;
-            if let Some(have) = have
-                && !follows
-                && is_cheaper_again(hub, tip, have, device, &*into)?
-            {
-                begin(hub, tip, Some(have), way(device).count(), into)?;
+            if let Some(have) = have.filter(|_| !follows) {
+                go_deeper(hub, tip, have, device, into)?;
             }
             complete(hub, tip, have, device, into)
         }
@@ -85,22 +80,54 @@ fn begin<S: Read + Write>(
     Ok(())
 }
 
-/// Whether it costs less to have the commits that are new sent once more, with the way as deltas, than trees of it whole.
-fn is_cheaper_again<S: Read + Write>(
-    hub: &UploadPack<S>,
+/// Brings the trees of the way as deltas, level by level, while that costs less than to have each whole.
+fn go_deeper<S: Read + Write>(
+    hub: &mut UploadPack<S>,
     tip: Oid,
     have: Oid,
     device: &DeviceId,
-    objects: &dyn Quarantine,
-) -> Result<bool> {
-    if hub.filters() < Some(way(device).count()) || Reads::of(objects, tip, device)?.lacks_on_way.is_empty() {
-        return Ok(false);
+    into: &mut dyn Quarantine,
+) -> Result<()> {
+    for depth in 2..=way(device).count() {
+        let is_asked = hub.filters() >= Some(depth)
+            && !Reads::of(&*into, tip, device)?.lacks_on_way.is_empty()
+            && has_changed_little(&*into, tip, have, device, depth - 2)?;
+        if !is_asked {
+            break;
+        }
+        begin(hub, tip, Some(have), depth, into)?;
     }
-    let trees = reads::way_lengths(objects, have, device)?.into_iter().skip(1);
+    Ok(())
+}
+
+/// Whether to have the commits sent once more, with all that is new one level below that of the way, costs less than the
+/// tree of the way there, whole. A filter takes every place alike. So it has to be seen beforehand that no file comes which
+/// the device does not read, that no place beside the way is gone on with, and that each commit has changed but one.
+fn has_changed_little(objects: &dyn Quarantine, tip: Oid, have: Oid, device: &DeviceId, level: usize) -> Result<bool> {
+    let Some(Lineage { tree: root, .. }) = graph::lineage(objects, have)? else { return Ok(false) };
+    let [old, below] = [level, level + 1].map(|level| reads::way_tree(objects, root, device, level));
+    let (Some((id, old)), Some((_, below))) = (old?, below?) else { return Ok(false) };
+    let old = graph::by_name(id, &old)?;
     // Two thirds of a tree that is all names of folders cannot be compressed.
-    let whole: usize = trees.map(|length| REQUEST_BYTES + length / 3 * 2).sum();
-    let most = whole.saturating_sub(REQUEST_BYTES) / COMMIT_BYTES;
-    Ok(commits(objects, tip, Some(have), most + 1)?.len() <= most)
+    let whole = below.len() / 3 * 2;
+    let commits = commits(objects, tip, Some(have), limits::RANGE_COMMITS.min(whole / COMMIT_BYTES + 1))?;
+    let (names, mut places) = (way(device).collect::<Vec<_>>(), HashSet::new());
+    let is_last = level + 2 == names.len();
+    for commit in &commits {
+        // What is wrong with a tree is for others to say.
+        let Ok(Some((id, tree))) = reads::way_tree(objects, commit.tree, device, level) else { return Ok(false) };
+        for entry in graph::entries(id, &tree) {
+            let Ok(Entry { name, id, kind }) = entry else { return Ok(false) };
+            match kind {
+                _ if old.get(name).is_some_and(|old| old.id == id) => {}
+                ObjectKind::Tree if is_last || name == names[level].as_bytes() => drop(places.insert(id)),
+                ObjectKind::Blob if level == 0 && str::from_utf8(name).is_ok_and(reads::is_paper) => {}
+                _ => return Ok(false),
+            }
+        }
+    }
+    let again: usize = commits.iter().map(|commit| COMMIT_BYTES + commit.length / 3 * 2).sum();
+    Ok(places.len() <= commits.len() && again < whole)
 }
 
 /// The commits that are there behind a tip and not behind the one that the device has, the tip among them; so many at most.

@@ -356,8 +356,7 @@ impl<C: Connector> Link for Remote<C> {
         let can_go_on = |held: &Conversation<_>| held.follows_head && !held.has_fetched_for_others;
         match &mut self.conversation {
             Some(conversation) if is_held && can_go_on(conversation) => conversation.is_resting = true,
-            Some(_) if is_held => self.end_conversation(),
-            None if is_held => {}
+            _ if is_held && self.connector.has_room() => self.end_conversation(),
             _ => self.close(),
         }
     }
@@ -372,7 +371,7 @@ impl<C: Connector> Link for Remote<C> {
     /// same: who answers nothing is taken for gone.
     fn listen(&mut self) -> Option<OwnedFd> {
         let resting = self.conversation.as_mut().filter(|conversation| conversation.is_resting)?;
-        if self.manner.watch {
+        if self.manner.watch && self.connector.has_room() {
             self.watch.begin(|| self.connector.connect(Service::Watch, Version2::Unsaid));
         }
         let descriptor = self.watch.descriptor().unwrap_or_else(|| resting.hub.stream_mut().descriptor());

@@ -154,12 +154,40 @@ fn a_few_changes_that_a_device_was_away_for_come_with_the_way_as_deltas() {
     let mut fleet = Fleet::new(true);
     let (mut link, traffic) = pipe::link(fleet.hub());
     let (mut have, _) = fleet.fetch(&mut link, &traffic, None);
-    for (path, most) in [("specs/site-22/device-03/1.yaml", 1350), ("specs/site-07/device-03/1.yaml", 2200)] {
+    for (path, most) in [("specs/site-22/device-03/1.yaml", 1350), ("specs/site-07/device-03/1.yaml", 2700)] {
         fleet.change(path, &text_of(7).repeat(50));
         let (mut link, traffic) = pipe::link(fleet.hub());
         let cost;
         (have, cost) = fleet.fetch(&mut link, &traffic, Some(have));
         assert!(cost < most, "{path}: {cost} bytes");
+    }
+}
+
+#[test]
+fn one_commit_that_changes_every_device_costs_what_the_device_reads() {
+    let mut fleet = Fleet::new(true);
+    let (mut link, traffic) = pipe::link(fleet.hub());
+    let (first, _) = fleet.fetch(&mut link, &traffic, None);
+    let path = |site, device| format!("specs/site-{site:02}/device-{device:02}/0.yaml");
+    let all = (0..SITES).flat_map(|site| (0..DEVICES).map(move |device| (path(site, device), text_of(site + device))));
+    fleet.commit(&all.collect::<Vec<_>>());
+    let (mut link, traffic) = pipe::link(fleet.hub());
+    let (_, cost) = fleet.fetch(&mut link, &traffic, Some(first));
+    assert!(cost < WAY + 3000, "{cost} bytes");
+}
+
+#[test]
+fn a_file_beside_the_way_is_not_brought_to_a_device_that_was_away() {
+    let mut fleet = Fleet::new(true);
+    let (mut link, traffic) = pipe::link(fleet.hub());
+    let (mut have, _) = fleet.fetch(&mut link, &traffic, None);
+    for path in ["manual.pdf", "tools/manual.pdf", "specs/manual.pdf", "specs/site-22/manual.pdf"] {
+        let huge: String = (0..20_000).map(text_of).collect();
+        fleet.change(path, &huge);
+        let (mut link, traffic) = pipe::link(fleet.hub());
+        let cost;
+        (have, cost) = fleet.fetch(&mut link, &traffic, Some(have));
+        assert!(cost < WAY + 2000, "{path}: {cost} bytes");
     }
 }
 

@@ -37,6 +37,8 @@ pub(super) struct Socket {
     seen: usize,
     /// Whether what is read may be left there.
     leaves: bool,
+    /// Whether something was read, and neither answered nor acknowledged since.
+    owes: bool,
     /// Whether the other side's end was told of, or an error.
     is_ending: bool,
 }
@@ -72,7 +74,16 @@ impl Socket {
         let arrivals = epoll::create(epoll::CreateFlags::CLOEXEC)
             .and_then(|arrivals| epoll::add(&arrivals, &stream, epoll::EventData::new_u64(0), edges).map(|()| arrivals))
             .map_err(|e| broken(e.into()))?;
-        Ok(Self { stream, cancel: cancel.clone(), arrivals, has_more: true, seen: 0, leaves: false, is_ending: false })
+        Ok(Self {
+            stream,
+            cancel: cancel.clone(),
+            arrivals,
+            has_more: true,
+            seen: 0,
+            leaves: false,
+            owes: false,
+            is_ending: false,
+        })
     }
 
     /// What becomes readable when something has come; until the next wait nothing is left there.
@@ -91,6 +102,7 @@ impl Socket {
             self.look(buffer)?
         };
         self.has_more = read.is_some();
+        self.owes |= self.has_more;
         Ok(read)
     }
 
@@ -121,6 +133,7 @@ impl Socket {
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<Option<usize>> {
         let written = unblocked(self.stream.write(bytes))?;
         if written.is_some_and(|count| count > 0) {
+            self.owes = false;
             self.take_seen()?;
         }
         Ok(written)
@@ -128,11 +141,11 @@ impl Socket {
 
     /// Has the kernel acknowledge now what was read and not answered.
     pub(super) fn acknowledge(&mut self) -> Result<()> {
-        if self.seen == 0 {
-            return Ok(());
+        if std::mem::take(&mut self.owes) {
+            self.take_seen()?;
+            self.acknowledge_next(true)?;
         }
-        self.take_seen()?;
-        self.acknowledge_next(true)
+        Ok(())
     }
 
     /// Has the kernel acknowledge what comes at once, or, for some time, with what is said next.
