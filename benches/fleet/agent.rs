@@ -28,6 +28,16 @@ pub(crate) struct Device {
     pub(crate) ssh_key: String,
 }
 
+/// What an agent is started by.
+#[derive(Clone, Copy)]
+pub(crate) enum Start {
+    /// Somebody, on a machine that is up.
+    Hand,
+    /// The machine's own start: it has one in a time namespace (time_namespaces(7)), which the program enters as it is
+    /// executed, since Linux 6.1.
+    Power,
+}
+
 impl Device {
     /// Makes the device's folder, keys and configuration.
     pub(crate) fn create(dir: &Path, name: &str, hub: &Hub, root_file: &Path, interval: Duration) -> Result<Self> {
@@ -71,8 +81,18 @@ coalesce = "0s"
     }
 
     /// Starts its agent, which holds its connection as `link.hold` says.
-    pub(crate) fn start(&self, hold: &str) -> Result<Agent> {
-        let mut giterd = program(env!("CARGO_BIN_EXE_giterd"));
+    pub(crate) fn start(&self, hold: &str, by: Start) -> Result<Agent> {
+        let mut giterd = match by {
+            Start::Hand => program(env!("CARGO_BIN_EXE_giterd")),
+            Start::Power => {
+                let uptime = fs::read_to_string("/proc/uptime")?;
+                let uptime: u64 = uptime.split('.').next().unwrap_or_default().parse()?;
+                let mut unshare = program("unshare");
+                unshare.arg("--time").arg(format!("--boottime=-{}", uptime.saturating_sub(1)));
+                unshare.arg(env!("CARGO_BIN_EXE_giterd"));
+                unshare
+            }
+        };
         giterd.arg("--config").arg(self.dir.join("giterd.toml")).args(["run", "-v"]).env("GITERD_LINK_HOLD", hold);
         let mut child = giterd.stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let log = child.stderr.take().ok_or("giterd has no stderr")?;

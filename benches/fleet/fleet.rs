@@ -4,7 +4,7 @@ use std::{fmt::Write, path::Path, time::Duration};
 
 use crate::{
     Result,
-    agent::Device,
+    agent::{Device, Start},
     exchange::Exchange,
     hub::Hub,
     journal::{self, Journal},
@@ -69,7 +69,7 @@ impl Fleet {
     fn play_held(&self, stage: &mut Stage<'_>) -> Result<()> {
         let first = self.publish(&self.devices, "first")?;
         stage.act("started at once, stock sshd", |stage| {
-            stage.start(HELD)?;
+            stage.start(HELD, Start::Hand)?;
             stage.until_observed(&first)
         })?;
         let counts = stage.act("nothing to do, two polls each", |stage| stage.until_polled(2))?;
@@ -92,12 +92,12 @@ impl Fleet {
         Ok(())
     }
 
-    /// Each device may do what `giterctl serve` lets it, and nobody is turned away.
+    /// Each device may do what `giterctl serve` lets it, and nobody is turned away: they start with their power, all at once.
     fn play_served(&self, stage: &mut Stage<'_>) -> Result<()> {
         self.hub.authorize_to_be_served()?;
         let fourth = self.publish(&self.devices, "fourth")?;
-        let counts = stage.act("started at once, giterctl serve", |stage| {
-            stage.start(HELD)?;
+        let counts = stage.act("power is back, giterctl serve", |stage| {
+            stage.start(HELD, Start::Power)?;
             stage.until_observed(&fourth)
         })?;
         welcomed(stage, counts)
@@ -105,8 +105,8 @@ impl Fleet {
 
     /// The same with a connection for each poll, and nothing to say.
     fn play_unheld(&self, stage: &mut Stage<'_>) -> Result<()> {
-        let counts = stage.act("nothing to do, none is held", |stage| {
-            stage.start("never")?;
+        let counts = stage.act("power is back, none is held", |stage| {
+            stage.start("never", Start::Power)?;
             stage.until_polled(2)
         })?;
         welcomed(stage, counts)

@@ -1,10 +1,10 @@
 //! A fleet at one hub, really: `cargo bench --bench fleet -- --devices 200`.
 //!
 //! Every device is a `giterd run` of its own on the sim board, with its own keys and ref and the SSH client inside; the
-//! hub is a bare repository with giterctl's hook behind an sshd that listens. The fleet is started at one moment, at a
-//! server with stock settings and, by `giterctl serve`, at one with those that docs/SCALE.md asks for; gets a change for all and
-//! one for a single device; and loses the server in between. Connections are held, and at the end none is. The interval makes it
-//! five polls in a second, for any number of devices.
+//! hub is a bare repository with giterctl's hook behind an sshd that listens. The fleet is started at one moment: by hand, at
+//! a server with stock settings, and with the power of its boards, at one with those that docs/SCALE.md asks for, by
+//! `giterctl serve`. It gets a change for all and one for a single device, and loses the server in between. Connections are
+//! held, and at the end none is. The interval makes it five polls in a second, for any number of devices.
 //!
 //! Waited for is what happens, at the hub's refs and in the agents' logs. The run fails if a status does not arrive, if
 //! `giterctl verify` does not prove the record of every device, if an agent complains of anything but the hub, if anyone

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     PATIENCE, Result,
-    agent::{Agent, Device},
+    agent::{Agent, Device, Start},
     hub::{Hub, Sshd},
     journal::Journal,
     table::{self, Counts},
@@ -50,8 +50,8 @@ impl<'a> Stage<'a> {
     }
 
     /// Starts the agents, one right after the other, with this `link.hold`.
-    pub(crate) fn start(&mut self, hold: &str) -> Result<()> {
-        self.agents = self.devices.iter().map(|device| device.start(hold)).collect::<Result<_>>()?;
+    pub(crate) fn start(&mut self, hold: &str, by: Start) -> Result<()> {
+        self.agents = self.devices.iter().map(|device| device.start(hold, by)).collect::<Result<_>>()?;
         Ok(())
     }
 
