@@ -13,8 +13,8 @@
 //!
 //! * *following*, where the branch stood at the device's commit when it was listed last, so that little is new: all trees
 //!   of the way as deltas, in the first request (241 and about 900). By their names they would come whole: 2.4 kB each.
-//! * *catching up*: commits and root trees alone, whatever is new beside the way. Where few places have changed, the same is
-//!   asked for once more one level deeper, and so on: as deltas. Else each tree of the way once, whole.
+//! * *catching up*: commits and root trees alone, whatever is new beside the way. Then each tree of the way once, whole; or,
+//!   where that is a long one and few places have changed, the same once more one level deeper: as deltas.
 //! * *first*: the commit and the root tree of the tip alone, and each tree of the way, whole.
 //!
 //! The folder comes by its name, without a filter: as deltas on what the device has, and without what did not change.
@@ -38,6 +38,8 @@ use crate::{
 
 /// What a commit costs beside its own bytes: its root tree, and what it changes of the way.
 const COMMIT_BYTES: usize = 150;
+/// Less than this saved is not worth a pack more in the quarantine.
+const WORTH_BYTES: usize = 4096;
 
 /// Brings what is wanted. The branch `stood` at that commit when the hub was listed last.
 ///
@@ -80,7 +82,7 @@ fn begin<S: Read + Write>(
     Ok(())
 }
 
-/// Brings the trees of the way as deltas, level by level, while that costs less than to have each whole.
+/// Brings the trees of the way as deltas, level by level, while that costs much less than to have them whole.
 fn go_deeper<S: Read + Write>(
     hub: &mut UploadPack<S>,
     tip: Oid,
@@ -100,16 +102,18 @@ fn go_deeper<S: Read + Write>(
     Ok(())
 }
 
-/// Whether to have the commits sent once more, with all that is new one level below that of the way, costs less than the
-/// tree of the way there, whole. A filter takes every place alike. So it has to be seen beforehand that no file comes which
+/// Whether to have the commits sent once more, with all that is new one level below that of the way, costs much less than
+/// the trees of the way from there on, whole. A filter takes every place alike. So it has to be seen beforehand that no file comes which
 /// the device does not read, that no place beside the way is gone on with, and that each commit has changed but one.
 fn has_changed_little(objects: &dyn Quarantine, tip: Oid, have: Oid, device: &DeviceId, level: usize) -> Result<bool> {
     let Some(Lineage { tree: root, .. }) = graph::lineage(objects, have)? else { return Ok(false) };
-    let [old, below] = [level, level + 1].map(|level| reads::way_tree(objects, root, device, level));
-    let (Some((id, old)), Some((_, below))) = (old?, below?) else { return Ok(false) };
+    let Some((id, old)) = reads::way_tree(objects, root, device, level)? else { return Ok(false) };
     let old = graph::by_name(id, &old)?;
-    // Two thirds of a tree that is all names of folders cannot be compressed.
-    let whole = below.len() / 3 * 2;
+    let mut whole = 0;
+    for below in level + 1..way(device).count() {
+        // Two thirds of a tree that is all names of folders cannot be compressed.
+        whole += reads::way_tree(objects, root, device, below)?.map_or(0, |(_, tree)| tree.len() / 3 * 2);
+    }
     let commits = commits(objects, tip, Some(have), limits::RANGE_COMMITS.min(whole / COMMIT_BYTES + 1))?;
     let (names, mut places) = (way(device).collect::<Vec<_>>(), HashSet::new());
     let is_last = level + 2 == names.len();
@@ -127,7 +131,7 @@ fn has_changed_little(objects: &dyn Quarantine, tip: Oid, have: Oid, device: &De
         }
     }
     let again: usize = commits.iter().map(|commit| COMMIT_BYTES + commit.length / 3 * 2).sum();
-    Ok(places.len() <= commits.len() && again < whole)
+    Ok(places.len() <= commits.len() && again + WORTH_BYTES < whole)
 }
 
 /// The commits that are there behind a tip and not behind the one that the device has, the tip among them; so many at most.
