@@ -103,8 +103,9 @@ fn go_deeper<S: Read + Write>(
 }
 
 /// Whether to have the commits sent once more, with all that is new one level below that of the way, costs much less than
-/// the trees of the way from there on, whole. A filter takes every place alike. So it has to be seen beforehand that no file comes which
-/// the device does not read, that no place beside the way is gone on with, and that each commit has changed but one.
+/// the trees of the way from there on, whole. A filter takes every place alike. So it has to be seen beforehand that no
+/// file comes which the device does not read, that no place beside the way is gone on with, and that each commit has
+/// changed but one.
 fn has_changed_little(objects: &dyn Quarantine, tip: Oid, have: Oid, device: &DeviceId, level: usize) -> Result<bool> {
     let Some(Lineage { tree: root, .. }) = graph::lineage(objects, have)? else { return Ok(false) };
     let Some((id, old)) = reads::way_tree(objects, root, device, level)? else { return Ok(false) };
