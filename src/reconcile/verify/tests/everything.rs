@@ -35,6 +35,21 @@ fn a_publisher_keeps_to_his_paths_everywhere() {
 }
 
 #[test]
+fn all_specs_are_not_all_files() {
+    let (mut branch, floor) = exchange(&[(2, "paths: [specs/**]"), (3, "paths: [\"**\"]")]);
+    for (number, path, specs) in [(2, MINE, None), (4, THEIRS, None), (6, "README.md", REFUSED)] {
+        branch.commit(number, &[1], 2, file(path, "two"));
+        branch.commit(number + 1, &[1], 3, file(path, "two"));
+        assert_eq!(verdicts(&branch, number, &floor), [None, None, specs], "{path}");
+        assert_eq!(verdicts(&branch, number + 1, &floor), [None; 3], "{path}");
+    }
+    for signer in [2, 3] {
+        branch.commit(2, &[1], signer, sealed(&charter(2, &[1], &[(signer, "")]), &[1]));
+        assert_eq!(verdicts(&branch, 2, &floor), [REFUSED; 3], "the charter is not among them");
+    }
+}
+
+#[test]
 fn a_merge_takes_each_device_from_the_side_that_changed_it() {
     let (mut branch, floor) = exchange(&[(2, SITE_A), (3, SITE_B)]);
     branch.commit(2, &[1], 2, file(MINE, "two"));

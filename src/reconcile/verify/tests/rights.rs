@@ -55,3 +55,19 @@ fn no_tree_below_the_root_is_asked_for_where_the_signer_may_change_all_of_the_fo
         assert_eq!(lacks(signer, MINE), 0, "{signer}");
     }
 }
+
+#[test]
+fn a_file_in_place_of_the_folder_is_for_whom_the_folder_is_one_among_others() {
+    let (mut branch, floor) = exchange(&[(2, FOLDER), (3, SITE_A), (4, SITE_B)]);
+    let (mut by, mut merged) = (file("specs/site-a/pump", "a file"), file(THEIRS, "four"));
+    by.insert(MINE.into(), String::new());
+    branch.commit(2, &[1], 2, by.clone());
+    branch.is(2, &floor, "KeyNotAllowed");
+    branch.commit(3, &[1], 3, by.clone());
+    branch.is(3, &floor, "pub3");
+    branch.commit(4, &[1], 4, merged.clone());
+    merged.extend(by);
+    // Whoever may change all of the folder may also merge what others did elsewhere.
+    branch.commit(5, &[4, 3], 3, merged);
+    branch.is(5, &floor, "pub3");
+}
