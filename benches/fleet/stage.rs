@@ -15,6 +15,8 @@ use crate::{
 
 /// How often it is looked whether something has happened.
 const LOOK: Duration = Duration::from_millis(500);
+/// After how many looks the hub's memory is measured, which takes longer the more processes there are.
+const LOOKS_FOR_MEMORY: usize = 20;
 
 /// A server, and the agents of devices.
 pub(crate) struct Stage<'a> {
@@ -118,7 +120,7 @@ impl<'a> Stage<'a> {
     /// Waits until it is so of as many, and looks at the hub's memory meanwhile.
     fn until(&mut self, what: &str, all: usize, count: impl Fn(&Self) -> Result<usize>) -> Result<()> {
         let begin = Instant::now();
-        loop {
+        for look in 0_usize.. {
             let so = count(self)?;
             if so == all {
                 return Ok(());
@@ -126,11 +128,12 @@ impl<'a> Stage<'a> {
             if begin.elapsed() > PATIENCE {
                 return Err(format!("{so} of {all} {what}").into());
             }
-            if let Some(server) = &self.server {
+            if let Some(server) = self.server.as_ref().filter(|_| look % LOOKS_FOR_MEMORY == 1) {
                 self.hub_memory = self.hub_memory.max(server.memory()?);
             }
             thread::sleep(LOOK);
         }
+        Ok(())
     }
 
     fn counts(&self) -> Result<Counts> {
