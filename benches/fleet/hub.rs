@@ -93,13 +93,13 @@ impl Hub {
         self.dir.join(file)
     }
 
-    /// What docs/HUB.md asks for, with `PATH` and git's configuration out of the hands of the machine's owner.
+    /// What docs/HUB.md asks for, with `HOME`, `PATH` and git's configuration out of the hands of the machine's owner.
     fn configuration(&self) -> String {
         format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {dir}/host_key\nAuthorizedKeysFile {dir}/authorized_keys\n\
              StrictModes no\nUsePAM no\nPidFile none\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
              PermitRootLogin prohibit-password\nExposeAuthInfo yes\nDisableForwarding yes\nPermitTTY no\n\
-             LogLevel VERBOSE\nSetEnv PATH={path} GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1\n",
+             LogLevel VERBOSE\nSetEnv HOME={dir} PATH={path} GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1\n",
             port = self.port,
             dir = self.dir.display(),
             path = std::env::var("PATH").unwrap_or_default(),
