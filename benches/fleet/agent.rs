@@ -33,10 +33,13 @@ pub(crate) struct Device {
 pub(crate) enum Start {
     /// Somebody, on a machine that is up.
     Hand,
-    /// The machine's own start: it has one in a time namespace (time_namespaces(7)), which the program enters as it is
-    /// executed, since Linux 6.1.
+    /// The machine's own start: it has one in a time namespace (time_namespaces(7)), which a program enters as it is
+    /// executed, since Linux 6.1; and a boot id of its own, in a mount namespace.
     Power,
 }
+
+/// Runs a program, as itself, with another boot id.
+const BOOT: &str = "mount --bind \"$0\" /proc/sys/kernel/random/boot_id && exec \"$@\"";
 
 impl Device {
     /// Makes the device's folder, keys and configuration.
@@ -87,9 +90,11 @@ coalesce = "0s"
             Start::Power => {
                 let uptime = fs::read_to_string("/proc/uptime")?;
                 let uptime: u64 = uptime.split('.').next().unwrap_or_default().parse()?;
+                let boot_id = self.dir.join("boot_id");
+                fs::write(&boot_id, fs::read("/proc/sys/kernel/random/uuid")?)?;
                 let mut unshare = program("unshare");
-                unshare.arg("--time").arg(format!("--boottime=-{}", uptime.saturating_sub(1)));
-                unshare.arg(env!("CARGO_BIN_EXE_giterd"));
+                unshare.args(["--mount", "--time"]).arg(format!("--boottime=-{}", uptime.saturating_sub(1)));
+                unshare.args(["sh", "-c", BOOT]).arg(boot_id).arg(env!("CARGO_BIN_EXE_giterd"));
                 unshare
             }
         };
