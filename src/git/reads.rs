@@ -120,23 +120,28 @@ impl Reads {
     }
 }
 
-/// The tree of the way at a level below a root, which is at level 0, with its bytes, if it is there.
+/// The trees of the way with their bytes, from a root on, as far as they are there.
 ///
 /// # Errors
 ///
 /// Those of [`graph::entries`] and [`Objects::read`].
-pub fn way_tree(objects: &dyn Objects, root: Oid, device: &DeviceId, level: usize) -> Result<Option<(Oid, Vec<u8>)>> {
-    let read = |id| if objects.has(id)? { graph::tree(objects, id).map(|data| Some((id, data))) } else { Ok(None) };
-    let mut at = read(root)?;
-    for name in way(device).take(level) {
-        let Some((id, data)) = at else { return Ok(None) };
-        let below = graph::by_name(id, &data)?.get(name.as_bytes()).copied();
-        at = match below {
-            Some(Entry { id, kind: ObjectKind::Tree, .. }) => read(id)?,
-            _ => None,
-        };
+pub fn way_trees(objects: &dyn Objects, root: Oid, device: &DeviceId) -> Result<Vec<(Oid, Vec<u8>)>> {
+    let (mut trees, mut next) = (Vec::new(), Some(root));
+    for name in way(device) {
+        let Some(id) = next.take() else { break };
+        if !objects.has(id)? {
+            break;
+        }
+        let data = graph::tree(objects, id)?;
+        for entry in graph::entries(id, &data) {
+            let Entry { name: found, id, kind } = entry?;
+            if kind == ObjectKind::Tree && found == name.as_bytes() {
+                next = Some(id);
+            }
+        }
+        trees.push((id, data));
     }
-    Ok(at)
+    Ok(trees)
 }
 
 /// Whether every device reads the file of that name at the root.

@@ -108,20 +108,19 @@ fn go_deeper<S: Read + Write>(
 /// changed but one.
 fn has_changed_little(objects: &dyn Quarantine, tip: Oid, have: Oid, device: &DeviceId, level: usize) -> Result<bool> {
     let Some(Lineage { tree: root, .. }) = graph::lineage(objects, have)? else { return Ok(false) };
-    let Some((id, old)) = reads::way_tree(objects, root, device, level)? else { return Ok(false) };
-    let old = graph::by_name(id, &old)?;
-    let mut whole = 0;
-    for below in level + 1..way(device).count() {
-        // Two thirds of a tree that is all names of folders cannot be compressed.
-        whole += reads::way_tree(objects, root, device, below)?.map_or(0, |(_, tree)| tree.len() / 3 * 2);
-    }
+    let trees = reads::way_trees(objects, root, device)?;
+    let Some((id, old)) = trees.get(level) else { return Ok(false) };
+    let old = graph::by_name(*id, old)?;
+    // Two thirds of a tree that is all names of folders cannot be compressed.
+    let whole: usize = trees[level + 1..].iter().map(|(_, tree)| tree.len() / 3 * 2).sum();
     let commits = commits(objects, tip, Some(have), limits::RANGE_COMMITS.min(whole / COMMIT_BYTES + 1))?;
     let (names, mut places) = (way(device).collect::<Vec<_>>(), HashSet::new());
     let is_last = level + 2 == names.len();
     for commit in &commits {
         // What is wrong with a tree is for others to say.
-        let Ok(Some((id, tree))) = reads::way_tree(objects, commit.tree, device, level) else { return Ok(false) };
-        for entry in graph::entries(id, &tree) {
+        let Ok(trees) = reads::way_trees(objects, commit.tree, device) else { return Ok(false) };
+        let Some((id, tree)) = trees.get(level) else { return Ok(false) };
+        for entry in graph::entries(*id, tree) {
             let Ok(Entry { name, id, kind }) = entry else { return Ok(false) };
             match kind {
                 _ if old.get(name).is_some_and(|old| old.id == id) => {}
