@@ -6,10 +6,10 @@
 //! the hub, or a stick <-from-device- relay.folder <-from-device- a device's stick, or the device itself
 //! ```
 //!
-//! `stick` and `hub` are the two ways, `specs` makes the bundles of what the hub has, `check` finds those that are damaged. From a stick and to it bytes are copied as
-//! they are; a hub is sent the objects of a bundle, and its pack is put into another. A copy counts once it was looked at: a bundle
-//! brings the ref of that branch or device, statuses follow each other, nothing is larger than it may be. Whether it is true is for
-//! those who have the keys.
+//! `stick` and `hub` are the two ways, `specs` makes the bundles of what the hub has, `check` finds those that are damaged.
+//! From a stick and to it bytes are copied as they are; a hub is sent the objects of a bundle, and its pack is put into
+//! another. A copy counts once it was looked at: a bundle brings the ref of that branch or device, statuses follow each
+//! other, nothing is larger than it may be. Whether it is true is for those who have the keys.
 
 mod check;
 mod hub;
